@@ -1,0 +1,2 @@
+//! Tasks of the repository: `cargo xtask tidy`, `cargo xtask vectors DIR…`.
+fn main() {}
