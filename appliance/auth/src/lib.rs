@@ -1,0 +1,1 @@
+//! Credentials, sessions, roles: who may do what.

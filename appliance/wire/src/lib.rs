@@ -1,0 +1,1 @@
+//! Pure parsing and printing of wire formats.

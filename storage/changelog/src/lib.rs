@@ -1,0 +1,1 @@
+//! The change log: the commit point of the appliance.

@@ -1,0 +1,1 @@
+//! Sharded redb projections of the change log.

@@ -1,0 +1,1 @@
+//! The one facade over log, shards and blobs.
