@@ -396,7 +396,7 @@ fn reprocess_form<S: State>(
         position: row.position,
         received_on: row.received_on,
         server_date: row.edited_on.unwrap_or(row.received_on),
-        parsed: Arc::new(stored.parsed),
+        parsed: stored.parsed,
         attachments: row.attachments.clone(),
         sync_token: stored.sync_token,
         rules: stored.rules,

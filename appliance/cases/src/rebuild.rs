@@ -198,7 +198,7 @@ pub fn load<S: State>(state: &S, form_id: &FormId) -> Result<Option<FormVersion>
             .edited_on
             .filter(|_| row.effective_version.is_none())
             .unwrap_or(effective.received_on),
-        parsed: Arc::new(stored.parsed),
+        parsed: stored.parsed,
         sync_token: stored.sync_token,
         rules: stored.rules,
         attachments: effective.attachments,

@@ -1,5 +1,7 @@
 //! What the rules may ask about the past.
 
+use std::sync::Arc;
+
 use bolster_model::{
     Case, CaseId, CaseTransaction, FormId, FormRow, LedgerKey, LedgerTransaction, LedgerValue, ParsedForm,
     Relationship, RulesVersion,
@@ -9,7 +11,7 @@ use bolster_model::{
 #[derive(Clone, Debug)]
 pub struct StoredForm {
     /// What it asks for.
-    pub parsed: ParsedForm,
+    pub parsed: Arc<ParsedForm>,
     /// Sync token that it was sent with.
     pub sync_token: Option<String>,
     /// Switches in force when it was judged.

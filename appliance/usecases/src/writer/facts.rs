@@ -1,0 +1,99 @@
+//! Facts other than submissions, and local matters.
+
+use super::commit::put_changes;
+use super::state::{Memo, ProjectState};
+use super::{DocumentFact, LocalRow, WriteError};
+use bolster_cases::{FoldContext, fold};
+use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
+use bolster_model::{Fact, ProjectId, RulesVersion};
+use bolster_store::Batch;
+
+/// Kind number of entries that carry only local matters.
+const LOCAL_KIND: u16 = 1;
+
+pub(super) fn draft(project: ProjectId, rules: RulesVersion, fact: &Fact, payload: Payload) -> EntryDraft {
+    EntryDraft {
+        class: EntryClass::Fact,
+        kind: fact.kind() as u16,
+        project,
+        doc: fact_codec::doc_of(project, fact),
+        rules,
+        base_seq: 0,
+        payload,
+    }
+}
+
+/// Commits one fact about forms or cases.
+pub(super) fn fact(
+    batch: &mut Batch<'_>,
+    memo: &mut Memo,
+    (project, rules): (ProjectId, RulesVersion),
+    fact: &Fact,
+    salt: [u8; 16],
+) -> Result<(), WriteError> {
+    let result = push_fact(batch, memo, (project, rules), fact, salt);
+    match &result {
+        Ok(()) => batch.end_commit(),
+        Err(_) => batch.rollback(),
+    }
+    result
+}
+
+/// Folds a fact and pushes its entry; the commit stays open.
+pub(super) fn push_fact(
+    batch: &mut Batch<'_>,
+    memo: &Memo,
+    (project, rules): (ProjectId, RulesVersion),
+    fact: &Fact,
+    salt: [u8; 16],
+) -> Result<(), WriteError> {
+    let draft = draft(project, rules, fact, fact_codec::other_payload(salt, fact));
+    let stamp = batch.stamp(&draft);
+    let context = FoldContext { key: stamp.key(), lsn: stamp.lsn, rules };
+    let state = ProjectState { read: &*batch, store: batch.store(), project, memo };
+    let changes = fold(&state, fact, None, &context)?;
+    put_changes(batch, project, &changes, stamp.lsn);
+    batch.push(&draft, &stamp);
+    Ok(())
+}
+
+/// Commits administrative documents, all or none.
+pub(super) fn documents(
+    batch: &mut Batch<'_>,
+    documents: Vec<(DocumentFact, [u8; 16])>,
+) -> Result<(), WriteError> {
+    for ((project, document, credential), salt) in documents {
+        match &document.json {
+            Some(json) => batch.put_document(project, &document.kind, &document.id, json),
+            None => batch.remove_document(project, &document.kind, &document.id),
+        }
+        let fact = if credential { Fact::Credential(document) } else { Fact::AdminDocument(document) };
+        let draft = draft(project, RulesVersion::CURRENT, &fact, fact_codec::other_payload(salt, &fact));
+        let stamp = batch.stamp(&draft);
+        batch.push(&draft, &stamp);
+    }
+    batch.end_commit();
+    Ok(())
+}
+
+/// Commits local rows: no fact, no place in any stream.
+pub(super) fn local(batch: &mut Batch<'_>, rows: Vec<LocalRow>, salt: [u8; 16]) {
+    for (kind, id, value) in rows {
+        match value {
+            Some(value) => batch.put_local(&kind, &id, &value),
+            None => batch.remove_local(&kind, &id),
+        }
+    }
+    let draft = EntryDraft {
+        class: EntryClass::Local,
+        kind: LOCAL_KIND,
+        project: ProjectId::ZERO,
+        doc: [0; 16],
+        rules: RulesVersion::CURRENT,
+        base_seq: 0,
+        payload: Payload::empty(salt),
+    };
+    let stamp = batch.stamp(&draft);
+    batch.push(&draft, &stamp);
+    batch.end_commit();
+}
