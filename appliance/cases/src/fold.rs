@@ -253,9 +253,9 @@ fn edit<S: State>(
         new.state = FormState::Error;
         new.problem = Some(problem.clone());
         new.initial_processing_complete = old.initial_processing_complete;
-        let in_force = old.state == FormState::Normal && old.deleted.is_none();
-        new.effective_version =
-            old.effective_version.clone().or_else(|| in_force.then(|| deprecated_id.clone()));
+        if old.deleted.is_none() && counts(&old) {
+            new.effective_version = old.effective_version.clone().or_else(|| Some(deprecated_id.clone()));
+        }
         wait_for(work, &mut new, missing);
         work.forms.extend([replaced, new]);
         return Ok(Vec::new());
@@ -347,6 +347,11 @@ fn archive_form<S: State>(
     Ok(())
 }
 
+/// Some version of the form stands in histories, unless the form is deleted.
+fn counts(row: &FormRow) -> bool {
+    row.state == FormState::Normal || (row.state == FormState::Error && row.effective_version.is_some())
+}
+
 fn delete_form<S: State>(
     work: &mut Work<'_, S>,
     delete: &DeleteForm,
@@ -361,7 +366,7 @@ fn delete_form<S: State>(
     if !delete.delete {
         row.problem = Some(format!("Restored on {}", delete.at));
     }
-    if row.state == FormState::Normal {
+    if counts(&row) {
         let verb = if delete.delete { "deleted" } else { "undeleted" };
         let details = RebuildDetails::Requested {
             reason: format!("form {} {verb}", delete.form_id),
@@ -380,7 +385,7 @@ fn reprocess_form<S: State>(
     context: &FoldContext,
 ) -> Result<(), S::Error> {
     let Some(mut row) = work.state.form(&reprocess.form_id)? else { return Ok(()) };
-    if row.state != FormState::Error {
+    if row.state != FormState::Error || row.deleted.is_some() {
         return Ok(());
     }
     let old = load(work.state, &reprocess.form_id)?.filter(|_| row.effective_version.is_some());

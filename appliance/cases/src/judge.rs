@@ -148,7 +148,8 @@ fn resend<S: State>(
         Some(row.form_id.clone()),
         Verdict::DuplicateOf { form_id: row.form_id.clone() },
     );
-    if row.state != FormState::Error || row.xml_digest != submission.xml_digest {
+    let curable = row.state == FormState::Error && row.deleted.is_none();
+    if !curable || row.xml_digest != submission.xml_digest {
         return Ok(Judgement::Accept(duplicate));
     }
     Ok(match content(state, parsed, &row.attachments, submission.rules)? {

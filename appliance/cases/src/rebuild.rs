@@ -84,6 +84,9 @@ pub fn apply_form(case: &mut Case, form: &FormVersion, by: SetBy) -> CaseTransac
         kinds = kinds.with(TxKinds::LEDGER);
     }
     case.server_modified_on = case.server_modified_on.max(form.server_date);
+    if matches!(case.deletion, Deletion::NoForms { .. }) {
+        case.deletion = Deletion::No;
+    }
     CaseTransaction {
         key: form.position,
         form_id: Some(form.form_id.clone()),
@@ -212,9 +215,6 @@ fn finish(target: &mut CaseWork, history: &mut Vec<CaseTransaction>, cause: &Cau
     let alive = history.iter().any(|t| t.form_id.is_some() && !t.revoked);
     if !matches!(case.deletion, Deletion::Explicit { .. }) {
         case.deletion = if alive { Deletion::No } else { Deletion::NoForms { on: cause.at } };
-    }
-    if case.modified_on.is_none() && alive {
-        case.modified_on = Some(cause.at);
     }
     case.server_modified_on = case.server_modified_on.max(cause.at);
     let transaction = CaseTransaction {
