@@ -1,0 +1,105 @@
+//! Projects, people, keys.
+
+use clap::{Args, Subcommand};
+
+/// `bolster project …`
+#[derive(Debug, Subcommand)]
+pub enum ProjectCommand {
+    /// Create a project and print its id
+    Create {
+        /// Name as it stands in addresses: small letters, digits and hyphens
+        name: String,
+    },
+    /// List the projects
+    List,
+    /// Change settings of a project
+    ///
+    /// Settings: secure_submissions, auto_close_extensions, case_attachments (true or false), display_name.
+    Set {
+        /// The project
+        name: String,
+        /// What to change, for example secure_submissions=true
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
+        settings: Vec<(String, String)>,
+    },
+}
+
+/// `bolster user …`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Create a user and print the id; the password is read from standard input
+    ///
+    /// Without --web this is a mobile worker, who signs in on a phone with a bare name like "amina". A web user
+    /// signs in with an e-mail address.
+    Create(CreateUser),
+    /// List the users of a project
+    List(OfProject),
+    /// Bar a user from signing in; forms and cases stay
+    Deactivate(OneUser),
+    /// Let a deactivated user sign in again
+    Activate(OneUser),
+    /// Give a user a new password, read from standard input
+    Password(OneUser),
+}
+
+/// The project of a command.
+#[derive(Debug, Args)]
+pub struct OfProject {
+    /// The project
+    #[arg(long, value_name = "P")]
+    pub project: String,
+}
+
+/// One user of a project.
+#[derive(Debug, Args)]
+pub struct OneUser {
+    /// The project
+    #[arg(long, value_name = "P")]
+    pub project: String,
+    /// Name of a mobile worker, or e-mail address of a web user
+    pub name: String,
+}
+
+/// A new user.
+#[derive(Debug, Args)]
+pub struct CreateUser {
+    /// The project
+    #[arg(long, value_name = "P")]
+    pub project: String,
+    /// Name of a mobile worker, or e-mail address of a web user
+    pub name: String,
+    /// A user of the web pages instead of a mobile worker
+    #[arg(long)]
+    pub web: bool,
+    /// May change everything in the project (web users)
+    #[arg(long, requires = "web")]
+    pub admin: bool,
+    /// Role in the project
+    #[arg(long, value_name = "R", conflicts_with = "admin")]
+    pub role: Option<String>,
+    /// Custom data of the user, for example --data village=Kanda; may be repeated
+    #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
+    pub user_data: Vec<(String, String)>,
+}
+
+/// `bolster api-key …`
+#[derive(Debug, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Create a key and print it; it is shown only this once
+    Create(OneUser),
+}
+
+/// `--data` of a user is not the data folder.
+fn user_data(text: &str) -> Result<(String, String), String> {
+    pair(text).map_err(|e| {
+        format!("{e}; the data folder goes before the command here: bolster --data DIR user create …")
+    })
+}
+
+/// Splits `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,64 @@
+//! Looking at what is stored, and keeping it in order.
+
+use clap::Subcommand;
+
+/// `bolster form …`
+#[derive(Debug, Subcommand)]
+pub enum FormCommand {
+    /// Show a form: state, metadata, answers
+    Show {
+        /// Id of the form
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// The project, when several have a form of this id
+        #[arg(long, value_name = "P")]
+        project: Option<String>,
+        /// Print the XML exactly as it was received, and nothing else
+        #[arg(long)]
+        xml: bool,
+    },
+}
+
+/// `bolster case …`
+#[derive(Debug, Subcommand)]
+pub enum CaseCommand {
+    /// Show a case: properties, links, files
+    Show {
+        /// Id of the case
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// The project, when several have a case of this id
+        #[arg(long, value_name = "P")]
+        project: Option<String>,
+        /// Also list what changed it, oldest first
+        #[arg(long)]
+        history: bool,
+    },
+}
+
+/// `bolster log …`
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Read the whole log and check every checksum and chain
+    Verify,
+    /// Print the newest entries
+    Tail {
+        /// How many
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+        lines: u64,
+        /// Keep printing new entries until interrupted
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
+}
+
+/// `bolster shards …`
+#[derive(Debug, Subcommand)]
+pub enum ShardsCommand {
+    /// Spread the state over this many files, while forms are received
+    Resize {
+        /// Number of files, 1 to 64; about one for each processor core
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+        count: u16,
+    },
+}

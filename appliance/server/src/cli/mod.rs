@@ -1,0 +1,208 @@
+//! What a person can type: the tree of commands with their help. No behaviour.
+
+mod admin;
+mod data;
+mod work;
+
+pub use admin::{ApiKeyCommand, ProjectCommand, UserCommand};
+pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
+pub use work::{BenchCommand, BenchName, CompletionsCommand, ServeCommand, SubmitCommand};
+
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+const ABOUT: &str = "Bolster: receives forms from phones, keeps cases, answers CommCare's protocols.";
+
+const AFTER: &str = "\
+First steps:
+  bolster serve --demo            start with sample data, then open http://127.0.0.1:8080/
+  bolster project create clinic   make a project of your own
+  bolster user create --project clinic amina < password.txt
+
+Exit status: 0 done, 1 failed (one sentence on standard error says why), 2 wrong usage.
+Passwords are read from standard input, one line, never from arguments.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "bolster", version, about = ABOUT, after_help = AFTER, max_term_width = 100)]
+#[command(disable_help_subcommand = true, propagate_version = true)]
+pub struct Cli {
+    /// Folder that holds all data [default: ./bolster-data, or /var/lib/bolster where only that exists]
+    #[arg(long, env = "BOLSTER_DATA", value_name = "DIR", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+    /// Print JSON instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Id of `--data DIR` where it is typed after the command.
+const DATA_AFTER: &str = "data_folder";
+
+impl Cli {
+    /// The tree as people may type it: `--data DIR` before the command, and after it too where a command has
+    /// no `--data` of its own.
+    pub fn tree() -> clap::Command {
+        with_data_folder(Self::command(), true)
+    }
+
+    /// Reads a command line.
+    pub fn read<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        let matches = Self::tree().try_get_matches_from(line)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some(folder) = folder_after(&matches) {
+            cli.data = Some(folder);
+        }
+        Ok(cli)
+    }
+
+    /// The data folder: as told, else the nearest that exists, else `./bolster-data`.
+    pub fn data_folder(&self) -> PathBuf {
+        let here = Path::new("bolster-data");
+        let installed = Path::new("/var/lib/bolster");
+        match &self.data {
+            Some(folder) => folder.clone(),
+            None if !here.exists() && installed.exists() => installed.to_path_buf(),
+            None => here.to_path_buf(),
+        }
+    }
+}
+
+fn with_data_folder(command: clap::Command, top: bool) -> clap::Command {
+    let taken = command.get_arguments().any(|a| a.get_long() == Some("data"));
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let leaf = names.is_empty();
+    let mut command =
+        names.into_iter().fold(command, |c, name| c.mut_subcommand(name, |s| with_data_folder(s, false)));
+    if leaf && !taken && !top {
+        let folder = Arg::new(DATA_AFTER).long("data").value_name("DIR").help("Folder that holds all data");
+        command = command.arg(folder.value_parser(clap::value_parser!(PathBuf)));
+    }
+    command
+}
+
+fn folder_after(matches: &ArgMatches) -> Option<PathBuf> {
+    let here = matches.try_get_one::<PathBuf>(DATA_AFTER).ok().flatten().cloned();
+    here.or_else(|| matches.subcommand().and_then(|(_, sub)| folder_after(sub)))
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the appliance and keep it running
+    Serve(ServeCommand),
+    /// Create and list projects (a project is one programme with its own workers and data)
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Create, list and change the people of a project
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Give programs access in the name of a user
+    #[command(subcommand, name = "api-key")]
+    ApiKey(ApiKeyCommand),
+    /// Send form files to a server, many at once, and go on after an interruption
+    Submit(SubmitCommand),
+    /// Look at a stored form
+    #[command(subcommand)]
+    Form(FormCommand),
+    /// Look at a case
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// Check or follow the log, which every change goes through
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Spread the state over more or fewer files
+    #[command(subcommand)]
+    Shards(ShardsCommand),
+    /// Compute the state again from the log, for damaged or lost files
+    ///
+    /// Without a name everything that is computed is built again. Forms are received meanwhile.
+    Rebuild {
+        /// What to build again: "state" is all there is so far
+        #[arg(value_name = "NAME", value_parser = ["state"])]
+        name: Option<String>,
+    },
+    /// Show how far each reader of the log has come
+    Lag,
+    /// Look whether everything is in order: disk, log, readers
+    Doctor,
+    /// Measure this machine
+    Bench(BenchCommand),
+    /// Print the completions of a shell
+    ///
+    /// For bash: bolster completions bash > /etc/bash_completion.d/bolster
+    Completions(CompletionsCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::tree().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_explains_itself() {
+        fn walk(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{path} {} has no help", argument.get_id());
+            }
+            for sub in command.get_subcommands() {
+                let path = format!("{path} {}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{path} has no help");
+                walk(sub, &path);
+            }
+        }
+        walk(&Cli::tree(), "bolster");
+    }
+
+    #[test]
+    fn the_lines_of_the_manual_are_understood() {
+        for line in [
+            "bolster serve --listen 127.0.0.1:0 --demo",
+            "bolster --data x --json project create clinic",
+            "bolster project set clinic secure_submissions=true",
+            "bolster user create --project p amina --data village=Kanda --role nurse",
+            "bolster user create --project p a@example.org --web --admin",
+            "bolster user password --project p amina",
+            "bolster api-key create --project p a@example.org",
+            "bolster submit --url http://127.0.0.1:8080 --project p --user amina a.xml b.xml",
+            "bolster case show c1 --history",
+            "bolster form show f1",
+            "bolster log verify",
+            "bolster log tail",
+            "bolster shards resize 4",
+            "bolster rebuild",
+            "bolster lag --json",
+            "bolster bench submissions --seconds 3 --json",
+            "bolster completions bash",
+        ] {
+            let parsed = Cli::read(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn a_password_is_no_argument() {
+        let line = "bolster user create --project p amina --password secret";
+        assert!(Cli::read(line.split(' ')).is_err());
+    }
+
+    #[test]
+    fn options_of_a_user_do_not_collide_with_the_data_folder() {
+        let line = "bolster --data dir user create --project p amina --data a=b";
+        let cli = Cli::read(line.split(' ')).unwrap();
+        assert_eq!(cli.data.as_deref(), Some(Path::new("dir")));
+        let cli = Cli::read("bolster project list --data dir --json".split(' ')).unwrap();
+        assert_eq!(cli.data.as_deref(), Some(Path::new("dir")));
+        assert!(cli.json);
+        let line = "bolster user create --project p amina --data dir";
+        let error = Cli::read(line.split(' ')).unwrap_err().to_string();
+        assert!(error.contains("bolster --data DIR user create"), "{error}");
+    }
+}

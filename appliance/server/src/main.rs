@@ -1,0 +1,5 @@
+//! The program `bolster`.
+
+fn main() -> std::process::ExitCode {
+    bolster_server::main()
+}
