@@ -20,6 +20,7 @@ pub mod limits;
 pub mod metadata;
 pub mod openrosa;
 pub mod times;
+mod xml;
 
 pub use device_log::{DeviceLog, device_log};
 pub use error::ParseError;
