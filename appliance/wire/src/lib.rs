@@ -11,11 +11,13 @@
 //! * The XML bytes are the truth. [`parse_form`] reads what the receiver decides on, [`form_json`] what
 //!   people and programs read back; both see the same tree.
 
+mod case_blocks;
 pub mod device_log;
 pub mod error;
 pub mod form;
 pub mod form_json;
 pub mod http_date;
+mod ledger_blocks;
 pub mod limits;
 pub mod metadata;
 pub mod openrosa;
