@@ -8,8 +8,12 @@
 //! with 2; a password is never an argument and never printed; one process at a time has a data folder open,
 //! the others talk to it over the socket in that folder.
 
+mod bench;
 mod cli;
+mod control;
 mod demo;
+mod password;
+mod submit;
 
 use cli::Cli;
 use std::process::ExitCode;

@@ -1,0 +1,6 @@
+//! `bolster bench`: measures this machine.
+
+mod body;
+mod load;
+mod machine;
+mod process;

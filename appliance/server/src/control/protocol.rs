@@ -1,0 +1,127 @@
+//! What a command asks of the appliance and what it is answered, the same whether the appliance runs in another
+//! process or in this one. Over the socket each value is one line of JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Longest line that is read.
+pub const LINE_BYTES_MAX: u64 = 16 << 20;
+
+/// One command. Names and fields may be added; a running server of another release answers what it knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Request {
+    /// `project create`
+    ProjectCreate { name: String },
+    /// `project list`
+    ProjectList,
+    /// `project set`
+    ProjectSet { name: String, settings: Vec<(String, String)> },
+    /// `user create`
+    UserCreate(NewUser),
+    /// `user list`
+    UserList { project: String },
+    /// `user activate`, `user deactivate`
+    UserSetActive { project: String, name: String, active: bool },
+    /// `user password`
+    UserPassword { project: String, name: String, password: String },
+    /// `api-key create`
+    ApiKeyCreate { project: String, user: String },
+    /// `form show`
+    FormShow { id: String, project: Option<String>, xml: bool },
+    /// `case show`
+    CaseShow { id: String, project: Option<String>, history: bool },
+    /// `log verify`
+    LogVerify,
+    /// `log tail`
+    LogTail { lines: u64, follow: bool },
+    /// `shards resize`
+    ShardsResize { count: u16 },
+    /// `rebuild`
+    Rebuild { name: Option<String> },
+    /// `lag`
+    Lag,
+    /// `doctor`
+    Doctor,
+}
+
+/// A user to be created.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewUser {
+    pub project: String,
+    pub name: String,
+    pub web: bool,
+    pub admin: bool,
+    pub role: Option<String>,
+    pub data: BTreeMap<String, String>,
+    pub password: String,
+}
+
+impl std::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewUser")
+            .field("project", &self.project)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One line of an answer. `Done` or `Failed` is the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// How far a long work has come, for a person who waits.
+    Progress(String),
+    /// One of many results.
+    Item(Value),
+    /// The result.
+    Done(Value),
+    /// It was not done; a sentence says why.
+    Failed(String),
+}
+
+/// Takes the replies of a command; false when nobody listens any more.
+pub type Sink<'a> = dyn FnMut(Reply) -> bool + 'a;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_survive_the_wire() {
+        let user = NewUser {
+            project: "p".into(),
+            name: "amina".into(),
+            web: false,
+            admin: false,
+            role: None,
+            data: [("village".to_owned(), "Kanda".to_owned())].into(),
+            password: "secret".into(),
+        };
+        for request in [
+            Request::ProjectSet { name: "p".into(), settings: vec![("a".into(), "b".into())] },
+            Request::UserCreate(user),
+            Request::LogTail { lines: 3, follow: true },
+            Request::Lag,
+        ] {
+            let line = serde_json::to_string(&request).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_in_debug_output() {
+        let user = NewUser {
+            project: "p".into(),
+            name: "a".into(),
+            web: false,
+            admin: false,
+            role: None,
+            data: BTreeMap::new(),
+            password: "secret".into(),
+        };
+        assert!(!format!("{:?}", Request::UserCreate(user)).contains("secret"));
+    }
+}
