@@ -216,3 +216,166 @@ pub(crate) fn shown(text: &str) -> &str {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bolster_model::{AttachmentSource, CaseBlock, ErrorClass, ParsedForm, Relationship};
+
+    use crate::{Limits, parse_form};
+
+    const V2: &str = "xmlns='http://commcarehq.org/case/transaction/v2'";
+
+    fn form(inner: &str) -> ParsedForm {
+        let xml = format!("<data xmlns='u'>{}</data>", inner.replace("V2", V2));
+        parse_form(xml.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    fn block(inner: &str) -> CaseBlock {
+        let form = form(&format!("<case V2 case_id='a'>{inner}</case>"));
+        assert_eq!(form.content_error, None, "{inner}");
+        form.case_blocks.into_iter().next().unwrap()
+    }
+
+    /// Ids of the blocks in the order of application, told apart by user id.
+    fn order(inner: &str) -> String {
+        let blocks = form(inner).case_blocks;
+        blocks
+            .iter()
+            .map(|b| b.user_id.clone().unwrap_or_else(|| b.case_id.to_string()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn blocks_are_found_at_any_depth_and_only_with_an_id() {
+        let rows = [
+            ("<case V2 case_id='a'/>", "a"),
+            (
+                "<g><h><case V2 case_id='a'/></h></g><n:case xmlns:n='http://commcarehq.org/case/transaction/v2' case_id='b'/>",
+                "a b",
+            ),
+            ("<case V2/><case>text</case><case><patient_id>1</patient_id></case>", ""),
+            ("<Case V2 case_id='a'/><cases V2 case_id='b'/>", ""),
+            ("<case V2 case_id='a'><update><case V2 case_id='b'/></update></case>", "a"),
+            ("<g xmlns='http://code.javarosa.org/devicereport'><h><case V2 case_id='a'/></h></g>", ""),
+            ("<g V2><case case_id='a' V2/></g>", "a"),
+        ];
+        for (inner, expected) in rows {
+            assert_eq!(order(inner), expected, "{inner}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_one_case_go_by_earliest_action_then_in_the_order_of_the_json() {
+        let block = |user: &str, inner: &str| format!("<case V2 case_id='a' user_id='{user}'>{inner}</case>");
+        let update = |user: &str| block(user, "<update><p>1</p></update>");
+        let rows = [
+            // Creates first, and a block without action counts as an update.
+            (
+                [
+                    block("5", "<attachment><x/></attachment>"),
+                    block("4", "<close/>"),
+                    block("3", "<index><i/></index>"),
+                    block("2", ""),
+                    update("22"),
+                    block("1", "<create><case_type>t</case_type></create><close/>"),
+                ]
+                .concat(),
+                "1 2 22 3 4 5",
+            ),
+            // The second g belongs to the first.
+            (format!("<g>{}</g>{}<g>{}</g>", update("1"), update("2"), update("3")), "1 3 2"),
+            (format!("<g/>{}<h>{}</h><g>{}</g>", update("1"), update("2"), update("3")), "3 1 2"),
+            (format!("{}<g>{}</g>{}", update("1"), update("2"), update("3")), "1 3 2"),
+            (format!("<z>{}</z><case V2 case_id='A'/>", update("1")), "A 1"),
+        ];
+        for (inner, expected) in rows {
+            assert_eq!(order(&inner), expected, "{inner}");
+        }
+    }
+
+    #[test]
+    fn values_are_kept_as_sent() {
+        let b = block(
+            "<create><case_name> x </case_name><case_type/></create><create><owner_id> </owner_id></create>
+             <update><p a='1'> </p><p a='1'>t</p><q>t<r/></q><t>2024-05-05 10:11</t></update><update><p>2</p></update>
+             <update/><close>x</close>",
+        );
+        let pair = |(n, v): (&str, &str)| (n.to_owned(), v.to_owned());
+        assert_eq!(b.create, [("case_name", " x "), ("case_type", ""), ("owner_id", " ")].map(pair));
+        let update = [("p", ""), ("p", "t"), ("q", "t"), ("t", "2024-05-05T10:11:00.000000Z"), ("p", "2")];
+        assert_eq!(b.update, update.map(pair));
+        assert!(b.close);
+        assert_eq!(block("").date_modified, None);
+    }
+
+    #[test]
+    fn indices_and_attachments() {
+        let b = block(
+            "<index><p case_type='t'>x</p><h case_type='t' relationship='extension'> y</h><e case_type='t' relationship=''>z</e>
+             <gone case_type=''/><bare/><blank relationship='odd'> </blank></index>
+             <attachment><a src='f.jpg' from='local'/><b from='remote'/><c/></attachment>",
+        );
+        let found: Vec<_> = b
+            .indices
+            .iter()
+            .map(|i| (&*i.identifier, i.referenced_id.as_ref().map(|c| c.as_str()), i.relationship))
+            .collect();
+        let (child, extension) = (Relationship::Child, Relationship::Extension);
+        assert_eq!(
+            found,
+            [
+                ("p", Some("x"), child),
+                ("h", Some(" y"), extension),
+                ("e", Some("z"), child),
+                ("gone", None, child),
+                ("bare", None, child),
+                ("blank", None, child)
+            ]
+        );
+        let file = AttachmentSource::File { src: "f.jpg".to_owned() };
+        assert_eq!(
+            b.attachments.into_iter().map(|a| (a.name, a.source)).collect::<Vec<_>>(),
+            [("a".to_owned(), file), ("c".to_owned(), AttachmentSource::Remove)]
+        );
+    }
+
+    #[test]
+    fn one_bad_block_is_the_error_of_the_form() {
+        let good = "<case V2 case_id='good'/>";
+        let rows = [
+            ("<case V2 case_id=''/>", ErrorClass::IllegalCaseId),
+            ("<case V2><case_id>a</case_id></case>", ErrorClass::IllegalCaseId),
+            (
+                "<case V2 case_id='a' date_modified='2015-08-06T14:33:12.077 05:30'/>",
+                ErrorClass::PhoneDateValueError,
+            ),
+            (
+                "<case V2 case_id=''/><case V2 case_id='a' date_modified='soon'/>",
+                ErrorClass::PhoneDateValueError,
+            ),
+            ("<case><case_id>a</case_id></case>", ErrorClass::VersionNotSupported),
+            ("<case case_id='a'/>", ErrorClass::VersionNotSupported),
+            ("<case xmlns='' case_id='a'/>", ErrorClass::VersionNotSupported),
+            ("<case xmlns='v9' case_id='a'/>", ErrorClass::VersionNotSupported),
+            ("<case><case_id>a</case_id><referral><type/></referral></case>", ErrorClass::UsesReferrals),
+            (
+                "<case V2 case_id='a'><index><p case_type='t' relationship='parent'>b</p></index></case>",
+                ErrorClass::InvalidCaseIndex,
+            ),
+            ("<case V2 case_id='a'><index><p>b</p></index></case>", ErrorClass::InvalidCaseIndex),
+        ];
+        for (bad, expected) in rows {
+            let error = form(&format!("{good}{bad}")).content_error;
+            assert_eq!(error.map(|e| e.class), Some(expected), "{bad}");
+        }
+        assert_eq!(form("<case V2 case_id='a' date_modified=''/>").content_error, None);
+    }
+
+    #[test]
+    fn a_wide_form_takes_no_more_than_its_size() {
+        let wide: String = (0..100_000).map(|i| format!("<q{i}/>")).collect();
+        let deep = format!("{}<case V2 case_id='a'/>{}", "<g>".repeat(200), "</g>".repeat(200));
+        assert_eq!(order(&format!("<case V2 case_id='b'/>{wide}{deep}")), "a b");
+    }
+}

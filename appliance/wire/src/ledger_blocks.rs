@@ -117,3 +117,94 @@ fn read_quantity(text: &str) -> Result<Option<i64>, ContentError> {
     }
     Err(invalid(format!("quantity '{}' is not a whole number of 64 bits", shown(text))))
 }
+
+#[cfg(test)]
+mod tests {
+    use bolster_model::{ErrorClass, LedgerMove, ParsedForm};
+
+    use crate::{Limits, parse_form};
+
+    fn form(inner: &str) -> ParsedForm {
+        let xml = format!("<data xmlns='u' xmlns:l='http://commcarehq.org/ledger/v1'>{inner}</data>");
+        parse_form(xml.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn balances_and_transfers_in_both_shapes() {
+        let form = form(
+            "<g><l:transfer src='a' dest='b' type='sale' date='2024-05-05' section-id='s'>
+               <l:entry id='p' quantity='-5'/><l:entry id='q' quantity='7'/></l:transfer></g>
+             <l:balance entity-id='a'><l:entry id='p'><l:value section-id='s' quantity='1'/>
+               <l:value section-id='t' quantity='2'/></l:entry></l:balance><balance entity-id='x'/>
+             <d xmlns='http://code.javarosa.org/devicereport'><l:balance/></d>",
+        );
+        assert_eq!(form.content_error, None);
+        let moves: Vec<_> = form.ledger_blocks.iter().map(|b| &b.action).collect();
+        let transfer = LedgerMove::Transfer {
+            src: Some("a".into()),
+            dest: Some("b".into()),
+            label: Some("sale".to_owned()),
+        };
+        assert_eq!(moves, [&transfer, &LedgerMove::Balance { case_id: "a".into() }]);
+        let entries: Vec<_> = form
+            .ledger_blocks
+            .iter()
+            .flat_map(|b| &b.entries)
+            .map(|e| (e.section_id.as_str(), e.entry_id.as_str(), e.quantity))
+            .collect();
+        assert_eq!(entries, [("s", "p", -5), ("s", "q", 7), ("s", "p", 1), ("t", "p", 2)]);
+        assert_eq!(
+            form.ledger_blocks[0].date.map(|t| t.to_string()).as_deref(),
+            Some("2024-05-05T00:00:00.000000Z")
+        );
+    }
+
+    #[test]
+    fn quantities() {
+        let rows: [(&str, Result<Option<i64>, ()>); 16] = [
+            ("5", Ok(Some(5))),
+            (" +5 ", Ok(Some(5))),
+            ("-0", Ok(Some(0))),
+            ("10.0", Ok(Some(10))),
+            ("1e3", Ok(Some(1000))),
+            ("9223372036854775807", Ok(Some(i64::MAX))),
+            ("", Ok(None)),
+            (" ", Ok(None)),
+            ("many", Ok(None)),
+            ("NaN", Ok(None)),
+            ("inf", Ok(None)),
+            ("1 2", Ok(None)),
+            ("-", Ok(None)),
+            ("10.5", Err(())),
+            ("9223372036854775808", Err(())),
+            ("1e400", Err(())),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(super::read_quantity(text).map_err(|_| ()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_fail_the_form() {
+        let rows = [
+            ("<l:balance section-id='s'/>", ErrorClass::IllegalCaseId),
+            ("<l:balance entity-id='' section-id='s'/>", ErrorClass::IllegalCaseId),
+            ("<l:transfer section-id='s'/>", ErrorClass::IllegalCaseId),
+            ("<l:transfer src='' dest='a' section-id='s'/>", ErrorClass::IllegalCaseId),
+            (
+                "<l:balance entity-id='a' section-id='s'><l:entry quantity=''/></l:balance>",
+                ErrorClass::MissingProductId,
+            ),
+            ("<l:balance entity-id='a'><l:entry id=''/></l:balance>", ErrorClass::MissingProductId),
+            (
+                "<l:balance entity-id='a'><l:entry id='p'><l:value quantity='1'/></l:entry></l:balance>",
+                ErrorClass::InvalidContent,
+            ),
+            ("<l:balance entity-id='a' date='soon'/>", ErrorClass::InvalidContent),
+        ];
+        for (inner, expected) in rows {
+            assert_eq!(form(inner).content_error.map(|e| e.class), Some(expected), "{inner}");
+        }
+        assert_eq!(form("<l:balance entity-id='a' date=' '/>").content_error, None);
+    }
+}
