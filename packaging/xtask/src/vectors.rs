@@ -19,6 +19,16 @@ struct Count {
     failed: u64,
 }
 
+/// Areas whose runner is part of this checkout.
+pub fn areas(root: &Path) -> Vec<&'static str> {
+    RUNNERS
+        .iter()
+        .filter(|(package, _)| exists(root, package))
+        .flat_map(|(_, areas)| *areas)
+        .copied()
+        .collect()
+}
+
 /// Runs the vectors; true when none failed.
 pub fn run(root: &Path, folders: &[String]) -> Result<bool> {
     let plan = plan(root, folders)?;
