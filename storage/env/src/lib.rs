@@ -7,10 +7,12 @@
 pub mod clock;
 pub mod disk;
 pub mod random;
+pub mod real;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use random::{OsRandom, Random, SeededRandom};
+pub use real::RealDisk;
 
 use std::sync::Arc;
 
@@ -23,4 +25,21 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and salts.
     pub random: Arc<dyn Random>,
+}
+
+impl Env {
+    /// The operating system's disk, clock and randomness.
+    pub fn real() -> Self {
+        Self {
+            disk: Arc::new(RealDisk::default()),
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(OsRandom),
+        }
+    }
+}
+
+/// The error says that the disk is full (or a quota is used up).
+pub fn is_disk_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

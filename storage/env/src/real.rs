@@ -1,0 +1,118 @@
+//! The operating system's disk.
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files of the operating system.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    /// Flushes do nothing: for measuring what they cost, never for data.
+    pub flush_is_stubbed: bool,
+}
+
+struct RealFile {
+    file: File,
+    flush_is_stubbed: bool,
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        if self.flush_is_stubbed { Ok(()) } else { self.file.sync_data() }
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn start_write_back(&self, offset: u64, len: u64) {
+        // SAFETY: the descriptor is open for the life of `self`; the call touches no memory of ours.
+        let result = unsafe {
+            libc::sync_file_range(
+                self.file.as_raw_fd(),
+                offset as i64,
+                len as i64,
+                libc::SYNC_FILE_RANGE_WRITE,
+            )
+        };
+        // A hint: where the file system refuses it, the later flush does the whole work.
+        let _ = result;
+    }
+    fn try_lock(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open for the life of `self`.
+        match unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => &mut options,
+            OpenMode::ReadWrite => options.write(true),
+            OpenMode::CreateNew => options.write(true).create_new(true),
+            OpenMode::CreateOrOpen => options.write(true).create(true).truncate(false),
+        };
+        let file = options.open(path)?;
+        Ok(Arc::new(RealFile { file, flush_is_stubbed: self.flush_is_stubbed }))
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        let mut paths = entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if self.flush_is_stubbed { Ok(()) } else { File::open(path)?.sync_all() }
+    }
+    fn free_bytes(&self, path: &Path) -> Option<u64> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+        let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: `path` ends in NUL and `stat` is written before it is read, when the call says so.
+        let stat = unsafe {
+            if libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) != 0 {
+                return None;
+            }
+            stat.assume_init()
+        };
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "widths differ by platform")]
+        Some(stat.f_bavail as u64 * stat.f_frsize as u64)
+    }
+    fn modified_secs(&self, path: &Path) -> io::Result<i64> {
+        let modified = std::fs::metadata(path)?.modified()?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(since.as_secs() as i64)
+    }
+}
