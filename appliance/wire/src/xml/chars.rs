@@ -48,25 +48,25 @@ pub(super) fn find_illegal(text: &str) -> Option<usize> {
 
 /// Length in bytes of the name without colon at the start of `text`; 0 if there is none.
 pub(super) fn name_len(text: &str) -> usize {
+    let ascii = |b: &u8| *b < 128 && ASCII[usize::from(*b)] != Class::Other;
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(&b) = bytes.get(at) {
-        if b < 128 {
-            match ASCII[usize::from(b)] {
-                Class::Start => at += 1,
-                Class::Inside if at > 0 => at += 1,
-                _ => return at,
-            }
-        } else {
-            // Only reached at a character boundary: all bytes before were whole characters.
-            let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { return at };
-            if !(is_name_start(c) || at > 0 && is_name_inside(c)) {
-                return at;
-            }
-            at += c.len_utf8();
-        }
+    let starts = bytes.first().is_some_and(|b| *b >= 128 || ASCII[usize::from(*b)] == Class::Start);
+    if !starts {
+        return 0;
     }
-    at
+    let at = bytes.iter().position(|b| !ascii(b)).unwrap_or(bytes.len());
+    if bytes.get(at).is_none_or(|b| *b < 128) { at } else { long_name_len(text, at) }
+}
+
+/// The same for a name that goes beyond ASCII at `at`.
+#[cold]
+fn long_name_len(text: &str, at: usize) -> usize {
+    let inside = |(i, c): &(usize, char)| match u8::try_from(*c) {
+        Ok(b) if b < 128 => ASCII[usize::from(b)] != Class::Other,
+        _ => is_name_start(*c) || at + i > 0 && is_name_inside(*c),
+    };
+    let rest = &text[at..];
+    at + rest.char_indices().find(|found| !inside(found)).map_or(rest.len(), |(i, _)| i)
 }
 
 fn is_name_start(c: char) -> bool {

@@ -147,6 +147,12 @@ impl Reader<'_, '_> {
         Span { start: start as u32, len: len as u32 }
     }
 
+    /// Bytes of a span, for comparing: no look at character boundaries.
+    fn raw(&self, span: Span) -> &[u8] {
+        let whole = if span.start & Span::SIDE == 0 { self.text } else { self.side.as_str() };
+        &whole.as_bytes()[span.range()]
+    }
+
     fn str(&self, span: Span) -> &str {
         let whole = if span.start & Span::SIDE == 0 { self.text } else { self.side.as_str() };
         &whole[span.range()]
@@ -494,10 +500,10 @@ impl Reader<'_, '_> {
         }
         self.space();
         let value = self.value()?;
-        if self.str(name.prefix()) == "xmlns" {
+        if name.prefix_len == 5 && self.raw(name.prefix()) == b"xmlns" {
             return self.bind(name.local, value, bindings);
         }
-        if name.prefix_len == 0 && self.str(name.local) == "xmlns" {
+        if name.whole.len == 5 && self.raw(name.whole) == b"xmlns" {
             return self.bind(Span::default(), value, bindings);
         }
         if self.attributes.len() - attributes >= PER_ELEMENT_MAX {
@@ -515,35 +521,34 @@ impl Reader<'_, '_> {
         };
         self.at += 1;
         let from = self.at;
-        // The value as it stands, unless something in it has to be replaced.
+        // Where the value starts in the side text, if something in it has to be replaced.
         let mut side: Option<usize> = None;
         loop {
-            let Some(b) = self.peek() else { return self.bad("an attribute value without end") };
-            match b {
-                _ if b == quote => break,
-                b'<' => return self.bad("'<' in an attribute value"),
-                b'&' | b'\t' | b'\n' => {
-                    let start = *side.get_or_insert_with(|| self.side.len());
-                    if start == self.side.len() {
-                        self.side.push_str(&self.text[from..self.at]);
-                    }
-                    if b == b'&' {
-                        let c = self.reference()?;
-                        self.side.push(c);
-                    } else {
-                        self.at += 1;
-                        self.side.push(' ');
-                    }
+            let rest = &self.bytes()[self.at..];
+            let odd = |b: &u8| *b == quote || matches!(*b, b'<' | b'&' | b'\t' | b'\n');
+            let Some(len) = rest.iter().position(odd) else {
+                return self.bad("an attribute value without end");
+            };
+            let (plain, found) = (self.at..self.at + len, rest[len]);
+            self.at += len;
+            if found == b'<' {
+                return self.bad("'<' in an attribute value");
+            }
+            if found == quote && side.is_none() {
+                break;
+            }
+            side.get_or_insert(self.side.len());
+            self.side.push_str(&self.text[plain]);
+            match found {
+                b'&' => {
+                    let c = self.reference()?;
+                    self.side.push(c);
                 }
-                _ => {
-                    if side.is_some() {
-                        let len = self.text[self.at..].chars().next().map_or(1, char::len_utf8);
-                        self.side.push_str(&self.text[self.at..self.at + len]);
-                        self.at += len;
-                    } else {
-                        self.at += 1;
-                    }
+                b'\t' | b'\n' => {
+                    self.at += 1;
+                    self.side.push(' ');
                 }
+                _ => break,
             }
         }
         let end = self.at;
@@ -584,7 +589,8 @@ impl Reader<'_, '_> {
         if text == XML_NAMESPACE {
             return Ok(XML_NAMESPACE_ID);
         }
-        let found = self.namespaces.iter().position(|&n| self.str(n) == text);
+        let same = |n: &Span| n.len == uri.len && self.raw(*n) == self.raw(uri);
+        let found = self.namespaces.iter().position(same);
         let index = found.unwrap_or(self.namespaces.len());
         if found.is_none() {
             if index >= PER_ELEMENT_MAX {
@@ -600,14 +606,15 @@ impl Reader<'_, '_> {
         if prefix.len == 0 && !element {
             return Ok(NO_NAMESPACE);
         }
-        let text = self.str(prefix);
-        if let Some(binding) = self.bindings.iter().rev().find(|b| self.str(b.prefix) == text) {
+        let text = self.raw(prefix);
+        let same = |b: &&Binding| b.prefix.len == prefix.len && self.raw(b.prefix) == text;
+        if let Some(binding) = self.bindings.iter().rev().find(same) {
             return Ok(binding.namespace);
         }
         match text {
-            "" => Ok(NO_NAMESPACE),
-            "xml" => Ok(XML_NAMESPACE_ID),
-            other => self.bad(format!("an undeclared prefix '{other}'")),
+            b"" => Ok(NO_NAMESPACE),
+            b"xml" => Ok(XML_NAMESPACE_ID),
+            _ => self.bad(format!("an undeclared prefix '{}'", self.str(prefix))),
         }
     }
 
@@ -617,10 +624,11 @@ impl Reader<'_, '_> {
             let start = if prefix_len == 0 { name.start } else { name.start - prefix_len - 1 };
             let namespace = self.resolve(Span { start, len: prefix_len }, false)?;
             self.attributes[i].namespace = namespace;
-            let text = self.str(name);
-            let twice = |a: &Attribute| a.namespace == namespace && self.str(a.name) == text;
+            let twice = |a: &Attribute| {
+                a.namespace == namespace && a.name.len == name.len && self.raw(a.name) == self.raw(name)
+            };
             if self.attributes[from..i].iter().any(twice) {
-                return self.bad(format!("an attribute '{text}' given twice"));
+                return self.bad(format!("an attribute '{}' given twice", self.str(name)));
             }
         }
         Ok(())
