@@ -1,0 +1,258 @@
+//! Reading rows, and the nouns in them.
+
+use bolster_codec::DecodeError;
+use bolster_model::{
+    Case, CaseId, CaseTransaction, FormId, FormRow, LedgerKey, LedgerTransaction, LedgerValue, ProjectId,
+    Relationship,
+};
+use bolster_shards::tables::links::{RecentForm, decode_recent, recent_key};
+use bolster_shards::tables::{
+    any_project, cases, documents, forms, id_key, ledgers, links, project_at_end, route_of, transactions,
+};
+use bolster_shards::{ShardError, Table};
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A shard.
+    #[error("the store could not be read")]
+    Shard(#[from] ShardError),
+    /// The log.
+    #[error("the change log could not be read")]
+    Log(#[from] bolster_changelog::ReadError),
+    /// A row or payload that this release cannot read.
+    #[error("a row of {what} cannot be read")]
+    Decode {
+        /// Table or part.
+        what: &'static str,
+        /// Cause.
+        #[source]
+        source: DecodeError,
+    },
+    /// A log entry.
+    #[error("a log entry cannot be read")]
+    Entry(#[from] bolster_changelog::EntryError),
+    /// A blob.
+    #[error("a file could not be read")]
+    Blob(#[from] bolster_blobs::BlobError),
+}
+
+/// Which rows a scan answers.
+#[derive(Clone, Debug)]
+pub struct ScanRange {
+    /// What their keys begin with.
+    pub prefix: Vec<u8>,
+    /// Only keys after this one (before it, in reverse).
+    pub after: Option<Vec<u8>>,
+    /// From the last to the first.
+    pub reverse: bool,
+    /// Most rows.
+    pub limit: usize,
+}
+
+impl ScanRange {
+    /// Everything with a prefix.
+    pub fn all(prefix: Vec<u8>) -> Self {
+        Self { prefix, after: None, reverse: false, limit: usize::MAX }
+    }
+}
+
+/// Keys and values in order.
+pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Anything that reads rows: committed state, or a batch with what it is about to commit.
+pub trait Read {
+    /// One row.
+    fn get(&self, table: Table, route: u64, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Rows of a range; of all shards when `route` is `None`, merged by key.
+    fn scan(&self, table: Table, route: Option<u64>, range: &ScanRange) -> Result<Rows, StoreError>;
+}
+
+fn decoded<T>(what: &'static str, result: Result<T, DecodeError>) -> Result<T, StoreError> {
+    result.map_err(|source| StoreError::Decode { what, source })
+}
+
+fn odd_key(what: &'static str) -> StoreError {
+    StoreError::Decode { what, source: DecodeError::Malformed("key") }
+}
+
+/// The nouns of the store.
+pub trait ReadExt: Read {
+    /// A form's row.
+    fn form(&self, project: ProjectId, id: &FormId) -> Result<Option<FormRow>, StoreError> {
+        let row = self.get(Table::Forms, route_of(id.as_str()), &id_key(id.as_str(), project))?;
+        row.map(|value| decoded("forms", forms::decode(id, &value))).transpose()
+    }
+
+    /// Projects in which a form of this id exists.
+    fn form_projects(&self, id: &FormId) -> Result<Vec<ProjectId>, StoreError> {
+        self.projects_of(Table::Forms, id.as_str())
+    }
+
+    /// A case, deleted ones included.
+    fn case(&self, project: ProjectId, id: &CaseId) -> Result<Option<Case>, StoreError> {
+        let row = self.get(Table::Cases, route_of(id.as_str()), &id_key(id.as_str(), project))?;
+        row.map(|value| decoded("cases", cases::decode(id, &value))).transpose()
+    }
+
+    /// Projects in which a case of this id exists.
+    fn case_projects(&self, id: &CaseId) -> Result<Vec<ProjectId>, StoreError> {
+        self.projects_of(Table::Cases, id.as_str())
+    }
+
+    /// Projects that hold this id in a table.
+    fn projects_of(&self, table: Table, id: &str) -> Result<Vec<ProjectId>, StoreError> {
+        let rows = self.scan(table, Some(route_of(id)), &ScanRange::all(any_project(id)))?;
+        rows.iter().map(|(key, _)| project_at_end(key).ok_or_else(|| odd_key(table.name()))).collect()
+    }
+
+    /// The whole history of a case, in order.
+    fn transactions(&self, project: ProjectId, id: &CaseId) -> Result<Vec<CaseTransaction>, StoreError> {
+        let range = ScanRange::all(id_key(id.as_str(), project));
+        let rows = self.scan(Table::CaseTransactions, Some(route_of(id.as_str())), &range)?;
+        rows.iter().map(|(_, value)| decoded("case_transactions", transactions::decode(value))).collect()
+    }
+
+    /// Live indices of other cases that point here.
+    fn referrers(
+        &self,
+        project: ProjectId,
+        id: &CaseId,
+    ) -> Result<Vec<(CaseId, String, Relationship)>, StoreError> {
+        let prefix = id_key(id.as_str(), project);
+        let len = prefix.len();
+        let rows = self.scan(Table::CaseReferrers, Some(route_of(id.as_str())), &ScanRange::all(prefix))?;
+        rows.iter()
+            .map(|(key, value)| {
+                let (source, identifier) =
+                    links::referrer_of(key, len).ok_or_else(|| odd_key("case_referrers"))?;
+                let number = value.first().copied().unwrap_or_default();
+                Ok((source, identifier, decoded("case_referrers", cases::get_relationship(number))?))
+            })
+            .collect()
+    }
+
+    /// A ledger value.
+    fn ledger(&self, project: ProjectId, key: &LedgerKey) -> Result<Option<LedgerValue>, StoreError> {
+        let row = self.get(Table::Ledgers, route_of(key.case_id.as_str()), &ledgers::key(project, key))?;
+        row.map(|value| decoded("ledgers", ledgers::decode(key, &value))).transpose()
+    }
+
+    /// All ledger values of a case.
+    fn ledgers(&self, project: ProjectId, id: &CaseId) -> Result<Vec<LedgerValue>, StoreError> {
+        let prefix = id_key(id.as_str(), project);
+        let len = prefix.len();
+        let rows = self.scan(Table::Ledgers, Some(route_of(id.as_str())), &ScanRange::all(prefix))?;
+        rows.iter()
+            .map(|(key, value)| {
+                let (section_id, entry_id) = ledgers::names(key, len).ok_or_else(|| odd_key("ledgers"))?;
+                let key = LedgerKey { case_id: id.clone(), section_id, entry_id };
+                decoded("ledgers", ledgers::decode(&key, value))
+            })
+            .collect()
+    }
+
+    /// Transactions of a ledger, in order.
+    fn ledger_transactions(
+        &self,
+        project: ProjectId,
+        key: &LedgerKey,
+    ) -> Result<Vec<LedgerTransaction>, StoreError> {
+        let range = ScanRange::all(ledgers::transactions_prefix(project, key));
+        let rows = self.scan(Table::LedgerTransactions, Some(route_of(key.case_id.as_str())), &range)?;
+        rows.iter()
+            .map(|(_, value)| decoded("ledger_transactions", ledgers::decode_transaction(value)))
+            .collect()
+    }
+
+    /// Forms in error that wait for this case.
+    fn waiting_for(&self, project: ProjectId, id: &CaseId) -> Result<Vec<FormId>, StoreError> {
+        let prefix = id_key(id.as_str(), project);
+        let len = prefix.len();
+        let rows = self.scan(Table::Waiting, Some(route_of(id.as_str())), &ScanRange::all(prefix))?;
+        rows.iter()
+            .map(|(key, _)| {
+                let form = String::from_utf8(key[len..].to_vec()).map_err(|_| odd_key("waiting"))?;
+                Ok(FormId(form))
+            })
+            .collect()
+    }
+
+    /// Whether any form waits for any case.
+    fn any_waiting(&self) -> Result<bool, StoreError> {
+        let range = ScanRange { limit: 1, ..ScanRange::all(Vec::new()) };
+        Ok(!self.scan(Table::Waiting, None, &range)?.is_empty())
+    }
+
+    /// Device logs of a project: id and log position of the content.
+    fn device_logs(&self, project: ProjectId) -> Result<Vec<(FormId, u64)>, StoreError> {
+        let rows = self.scan(Table::DeviceLogs, None, &ScanRange::all(Vec::new()))?;
+        let mut found = Vec::new();
+        for (key, value) in rows {
+            if project_at_end(&key) != Some(project) {
+                continue;
+            }
+            let id = String::from_utf8(key[..key.len() - 17].to_vec()).map_err(|_| odd_key("device_logs"))?;
+            let lsn = value.try_into().map_err(|_| odd_key("device_logs"))?;
+            found.push((FormId(id), u64::from_le_bytes(lsn)));
+        }
+        Ok(found)
+    }
+
+    /// An administrative document.
+    fn document(&self, project: ProjectId, kind: &str, id: &str) -> Result<Option<String>, StoreError> {
+        let row = self.get(Table::Documents, documents::ROUTE, &documents::key(project, kind, id))?;
+        row.map(text).transpose()
+    }
+
+    /// All documents of a kind: id and JSON.
+    fn documents(&self, project: ProjectId, kind: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let prefix = documents::prefix(project, kind);
+        let len = prefix.len();
+        let rows = self.scan(Table::Documents, Some(documents::ROUTE), &ScanRange::all(prefix))?;
+        rows.into_iter().map(|(key, value)| Ok((text(key[len..].to_vec())?, text(value)?))).collect()
+    }
+
+    /// Forms that came in, the latest first, before a log position.
+    fn recent_forms(
+        &self,
+        project: ProjectId,
+        before_lsn: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<RecentForm>, StoreError> {
+        let range = ScanRange {
+            prefix: project.0.to_vec(),
+            after: before_lsn.map(|lsn| recent_key(project, lsn)),
+            reverse: true,
+            limit,
+        };
+        let rows = self.scan(Table::RecentForms, None, &range)?;
+        rows.iter().map(|(key, value)| decoded("recent_forms", decode_recent(key, value))).collect()
+    }
+
+    /// A local row.
+    fn local(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(Table::Local, documents::ROUTE, &documents::local_key(kind, id))
+    }
+
+    /// All local rows of a kind: id and bytes.
+    fn locals(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let prefix = documents::local_key(kind, "");
+        let len = prefix.len();
+        let rows = self.scan(Table::Local, Some(documents::ROUTE), &ScanRange::all(prefix))?;
+        rows.into_iter().map(|(key, value)| Ok((text(key[len..].to_vec())?, value))).collect()
+    }
+
+    /// Whether anything refers to a blob.
+    fn is_referenced(&self, blob: &bolster_model::Digest) -> Result<bool, StoreError> {
+        let range = ScanRange { limit: 1, ..ScanRange::all(blob.0.to_vec()) };
+        Ok(!self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.is_empty())
+    }
+}
+
+impl<R: Read + ?Sized> ReadExt for R {}
+
+fn text(bytes: Vec<u8>) -> Result<String, StoreError> {
+    String::from_utf8(bytes)
+        .map_err(|_| StoreError::Decode { what: "documents", source: DecodeError::Malformed("text") })
+}

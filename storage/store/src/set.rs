@@ -1,0 +1,262 @@
+//! The shards of a store together: routing, reading through the overlays, merging scans.
+
+use crate::read::{Rows, ScanRange, StoreError};
+use bolster_changelog::LogReader;
+use bolster_env::Env;
+use bolster_shards::overlay::{Found, Generation, Overlay, row_key};
+use bolster_shards::{Op, Shard, ShardError, Snapshot, Table, shard_of};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// The shards of one generation of the store's layout.
+pub struct ShardSet {
+    /// In order of index.
+    pub shards: Vec<Arc<Shard>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// File of a shard.
+pub fn shard_path(dir: &Path, generation: u64, index: usize) -> PathBuf {
+    dir.join(format!("g{generation:04}-{index:03}.redb"))
+}
+
+impl ShardSet {
+    /// Opens the files and fills each from the log up to a position (0: not at all).
+    pub fn open(
+        env: &Env,
+        dir: &Path,
+        (generation, count): (u64, usize),
+        cache_bytes: usize,
+        log: &LogReader,
+    ) -> Result<Self, ShardError> {
+        env.disk.create_dir_all(dir)?;
+        let open = |index| {
+            let path = shard_path(dir, generation, index);
+            Shard::open(env, &path, (index, count), cache_bytes, log.clone()).map(Arc::new)
+        };
+        let shards = (0..count).map(open).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { shards, threads: Mutex::new(Vec::new()) })
+    }
+
+    /// Fills the shards that are behind from the log up to a position, each on a thread of its own.
+    pub fn catch_up(&self, upto_lsn: u64) -> Result<(), ShardError> {
+        std::thread::scope(|scope| {
+            let mut running = Vec::new();
+            for shard in &self.shards {
+                if shard.applied()? < upto_lsn {
+                    running.push(scope.spawn(|| shard.catch_up(upto_lsn)));
+                }
+            }
+            running.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    }
+
+    /// Starts the projectors.
+    pub fn start(&self) -> std::io::Result<()> {
+        let mut threads = self.threads.lock().unwrap_or_else(|e| e.into_inner());
+        for (index, shard) in self.shards.iter().enumerate() {
+            let shard = shard.clone();
+            let name = format!("projector-{index}");
+            threads.push(std::thread::Builder::new().name(name).spawn(move || shard.run())?);
+        }
+        Ok(())
+    }
+
+    /// Stops the projectors and waits for them.
+    pub fn stop(&self) {
+        self.shards.iter().for_each(|shard| shard.stop());
+        for thread in std::mem::take(&mut *self.threads.lock().unwrap_or_else(|e| e.into_inner())) {
+            if thread.join().is_err() {
+                tracing::error!("a projector ended by a panic");
+            }
+        }
+    }
+
+    /// Makes rows visible, each in its shard.
+    pub fn publish(&self, ops: Vec<Op>, entries: usize, upto_lsn: u64) {
+        let count = self.shards.len();
+        let mut parts: Vec<Vec<Op>> = (0..count).map(|_| Vec::with_capacity(ops.len() / count + 1)).collect();
+        for op in ops {
+            parts[shard_of(op.route, count)].push(op);
+        }
+        for (shard, part) in self.shards.iter().zip(parts) {
+            shard.publish(part.into_iter(), entries, upto_lsn);
+        }
+    }
+
+    fn shard(&self, route: u64) -> &Shard {
+        &self.shards[shard_of(route, self.shards.len())]
+    }
+
+    /// One row.
+    pub fn get(&self, table: Table, route: u64, key: &[u8]) -> Result<Option<Vec<u8>>, ShardError> {
+        self.shard(route).get(table, key)
+    }
+
+    /// Rows of a range, with `pending` rows (table number and key as one) above everything.
+    pub fn scan(
+        &self,
+        table: Table,
+        route: Option<u64>,
+        range: &ScanRange,
+        pending: Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    ) -> Result<Rows, StoreError> {
+        let mut found: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        match route {
+            Some(route) => scan_shard(self.shard(route), table, range, pending, &mut found)?,
+            None => {
+                for shard in &self.shards {
+                    scan_shard(shard, table, range, pending, &mut found)?;
+                }
+            }
+        }
+        let live = found.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+        let mut rows: Rows = live.collect();
+        if range.reverse {
+            rows.reverse();
+        }
+        rows.truncate(range.limit);
+        Ok(rows)
+    }
+}
+
+/// The key range of a scan, without the table number.
+fn bounds(range: &ScanRange) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let mut low = Bound::Included(range.prefix.clone());
+    let mut high = match next_prefix(&range.prefix) {
+        Some(next) => Bound::Excluded(next),
+        None => Bound::Unbounded,
+    };
+    if let Some(after) = &range.after {
+        if range.reverse {
+            high = Bound::Excluded(after.clone());
+        } else {
+            low = Bound::Excluded(after.clone());
+        }
+    }
+    (low, high)
+}
+
+/// The smallest key above everything with this prefix.
+fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut next = prefix.to_vec();
+    while let Some(last) = next.pop() {
+        if last < 0xff {
+            next.push(last + 1);
+            return Some(next);
+        }
+    }
+    None
+}
+
+fn is_empty(low: &Bound<Vec<u8>>, high: &Bound<Vec<u8>>) -> bool {
+    match (low, high) {
+        (Bound::Included(l), Bound::Excluded(h)) => l >= h,
+        (Bound::Excluded(l), Bound::Excluded(h)) => l >= h,
+        _ => false,
+    }
+}
+
+fn scan_shard(
+    shard: &Shard,
+    table: Table,
+    range: &ScanRange,
+    pending: Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    found: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+) -> Result<(), StoreError> {
+    let (low, high) = bounds(range);
+    if is_empty(&low, &high) {
+        return Ok(());
+    }
+    let mut above: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    let snapshot: Snapshot;
+    {
+        // While the overlay is held, what leaves it is in redb already.
+        let overlay = shard.overlay();
+        let layers = [overlay.frozen.as_deref(), Some(&overlay.active)];
+        for Generation { rows, .. } in layers.into_iter().flatten() {
+            overlay_rows(rows, table, (&low, &high), &mut above);
+        }
+        snapshot = shard.snapshot()?;
+    }
+    if let Some(pending) = pending {
+        overlay_rows(pending, table, (&low, &high), &mut above);
+    }
+    // Removed rows above may hide some below, so that many more are read.
+    let hidden = above.values().filter(|v| v.is_none()).count();
+    let want = range.limit.saturating_add(hidden);
+    let mut seen = 0;
+    let borrowed = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
+    snapshot.scan(table, borrowed, range.reverse, |key, value| {
+        seen += 1;
+        if !above.contains_key(key) {
+            found.insert(key.to_vec(), Some(value.to_vec()));
+        }
+        seen < want
+    })?;
+    found.append(&mut above);
+    Ok(())
+}
+
+fn overlay_rows(
+    rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    table: Table,
+    (low, high): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+    out: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+) {
+    let with_table = |bound: &Bound<Vec<u8>>| match bound {
+        Bound::Included(key) => Bound::Included(row_key(table, key)),
+        Bound::Excluded(key) => Bound::Excluded(row_key(table, key)),
+        Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
+    };
+    for (row, value) in rows.range::<Vec<u8>, _>((with_table(low), with_table(high))) {
+        out.insert(row[1..].to_vec(), value.clone());
+    }
+}
+
+/// Reads of one batch: redb snapshots are kept while they are current.
+pub struct BatchReader {
+    set: Arc<ShardSet>,
+    snapshots: Vec<std::cell::RefCell<Option<(u64, Snapshot)>>>,
+}
+
+impl BatchReader {
+    /// Of a set.
+    pub fn new(set: Arc<ShardSet>) -> Self {
+        let snapshots = set.shards.iter().map(|_| std::cell::RefCell::new(None)).collect();
+        Self { set, snapshots }
+    }
+
+    /// One row.
+    pub fn get(&self, table: Table, route: u64, row: &[u8]) -> Result<Option<Vec<u8>>, ShardError> {
+        let index = shard_of(route, self.set.shards.len());
+        let shard = &self.set.shards[index];
+        let epoch = {
+            let overlay: &Overlay = &shard.overlay();
+            if let Found::Here(value) = overlay.get(row) {
+                return Ok(value.map(<[u8]>::to_vec));
+            }
+            overlay.epoch
+        };
+        let mut slot = self.snapshots[index].borrow_mut();
+        // A snapshot from before rows left the overlay may lack them.
+        if slot.as_ref().is_none_or(|(taken, _)| *taken != epoch) {
+            *slot = Some((epoch, shard.snapshot()?));
+        }
+        match slot.as_ref() {
+            Some((_, snapshot)) => snapshot.get(table, &row[1..]),
+            None => Ok(None),
+        }
+    }
+
+    /// The shards.
+    pub fn set(&self) -> &ShardSet {
+        &self.set
+    }
+}
