@@ -9,10 +9,16 @@
 //! the others talk to it over the socket in that folder.
 
 mod bench;
+mod bench;
 mod cli;
+mod commands;
 mod control;
 mod demo;
+mod logging;
+mod open;
+mod output;
 mod password;
+mod serve;
 mod submit;
 
 use cli::Cli;
@@ -24,6 +30,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    println!("{cli:?} {:?}", cli.data_folder());
-    ExitCode::SUCCESS
+    match commands::run(&cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bolster: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

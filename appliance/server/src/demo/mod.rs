@@ -1,7 +1,7 @@
 //! Sample data for `bolster serve --demo`, made by submitting forms like any phone does.
 
+mod fill;
 mod form_xml;
 mod story;
 
-pub use form_xml::escape;
-pub use story::{StoryForm, tell};
+pub use fill::fill_if_empty;

@@ -1,0 +1,177 @@
+//! From what was typed to what is done, and from what came of it to what is printed.
+
+use crate::cli::{
+    ApiKeyCommand, CaseCommand, Cli, Command, FormCommand, LogCommand, ProjectCommand, ShardsCommand,
+    UserCommand,
+};
+use crate::control;
+use crate::control::protocol::{NewUser, Reply, Request};
+use crate::{bench, output, password, serve, submit};
+use anyhow::{Context, Result, anyhow};
+use base64::Engine;
+use bolster_env::SystemClock;
+use serde_json::Value;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+/// Does what was typed. `Ok(false)` when it was done and what it found is bad.
+pub fn run(cli: &Cli) -> Result<bool> {
+    let data = cli.data_folder();
+    match &cli.command {
+        Command::Serve(command) => serve::run(&data, command).map(|()| true),
+        Command::Submit(command) => {
+            let password = password::read(&command.user)?;
+            let quiet = cli.json || !std::io::stderr().is_terminal();
+            let (value, complete) = submit::run(command, &password, &SystemClock::default(), quiet)?;
+            print(&if cli.json { value.to_string() } else { submit::text(&value) })?;
+            Ok(complete)
+        }
+        Command::Bench(command) => {
+            let (value, text) = bench::run(command, &SystemClock::default())?;
+            print(&if cli.json { value.to_string() } else { text })?;
+            Ok(true)
+        }
+        Command::Completions(command) => {
+            let mut script = Vec::new();
+            clap_complete::generate(command.shell, &mut Cli::tree(), "bolster", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(true)
+        }
+        other => ask(&data, &request(other)?, cli.json),
+    }
+}
+
+/// The request of a command that needs the data folder.
+fn request(command: &Command) -> Result<Request> {
+    Ok(match command {
+        Command::Project(ProjectCommand::Create { name }) => Request::ProjectCreate { name: name.clone() },
+        Command::Project(ProjectCommand::List) => Request::ProjectList,
+        Command::Project(ProjectCommand::Set { name, settings }) => {
+            Request::ProjectSet { name: name.clone(), settings: settings.clone() }
+        }
+        Command::User(command) => user_request(command)?,
+        Command::ApiKey(ApiKeyCommand::Create(user)) => {
+            Request::ApiKeyCreate { project: user.project.clone(), user: user.name.clone() }
+        }
+        Command::Form(FormCommand::Show { id, project, xml }) => {
+            Request::FormShow { id: id.clone(), project: project.clone(), xml: *xml }
+        }
+        Command::Case(CaseCommand::Show { id, project, history }) => {
+            Request::CaseShow { id: id.clone(), project: project.clone(), history: *history }
+        }
+        Command::Log(LogCommand::Verify) => Request::LogVerify,
+        Command::Log(LogCommand::Tail { lines, follow }) => {
+            Request::LogTail { lines: *lines, follow: *follow }
+        }
+        Command::Shards(ShardsCommand::Resize { count }) => Request::ShardsResize { count: *count },
+        Command::Rebuild { name } => Request::Rebuild { name: name.clone() },
+        Command::Lag => Request::Lag,
+        Command::Doctor => Request::Doctor,
+        Command::Serve(_) | Command::Submit(_) | Command::Bench(_) | Command::Completions(_) => {
+            return Err(anyhow!("this command asks nothing of a data folder"));
+        }
+    })
+}
+
+fn user_request(command: &UserCommand) -> Result<Request> {
+    Ok(match command {
+        UserCommand::Create(user) => Request::UserCreate(NewUser {
+            project: user.project.clone(),
+            name: user.name.clone(),
+            web: user.web,
+            admin: user.admin,
+            role: user.role.clone(),
+            data: user.user_data.iter().cloned().collect(),
+            password: password::read(&user.name)?,
+        }),
+        UserCommand::List(of) => Request::UserList { project: of.project.clone() },
+        UserCommand::Deactivate(user) => {
+            Request::UserSetActive { project: user.project.clone(), name: user.name.clone(), active: false }
+        }
+        UserCommand::Activate(user) => {
+            Request::UserSetActive { project: user.project.clone(), name: user.name.clone(), active: true }
+        }
+        UserCommand::Password(user) => Request::UserPassword {
+            project: user.project.clone(),
+            name: user.name.clone(),
+            password: password::read(&user.name)?,
+        },
+    })
+}
+
+/// Asks, and prints what comes back as it comes.
+fn ask(data: &Path, request: &Request, json: bool) -> Result<bool> {
+    let mut broken = None;
+    let mut progress = ProgressLine::default();
+    let mut sink = |reply: Reply| {
+        let result = match reply {
+            Reply::Progress(text) => progress.show(&text),
+            Reply::Item(value) if json => print(&value.to_string()),
+            Reply::Item(value) => print(&output::text(request, &value)),
+            Reply::Done(_) | Reply::Failed(_) => Ok(()),
+        };
+        broken = result.err();
+        broken.is_none()
+    };
+    let value = control::perform(data, request, &mut sink);
+    progress.clear();
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    let value = value?;
+    if let Request::FormShow { xml: true, .. } = request {
+        print_bytes(&value)?;
+    } else if json {
+        // A list that was printed line by line has no result of its own.
+        if !value.is_null() {
+            print(&value.to_string())?;
+        }
+    } else {
+        let text = output::text(request, &value);
+        if !text.is_empty() {
+            print(&text)?;
+        }
+    }
+    Ok(value["ok"] != Value::Bool(false))
+}
+
+/// The bytes of a form, untouched.
+fn print_bytes(value: &Value) -> Result<()> {
+    let text = value["xml_base64"].as_str().unwrap_or_default();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).context("the form is damaged")?;
+    forgive_closed(std::io::stdout().lock().write_all(&bytes))
+}
+
+/// Prints a line. A reader that closed the pipe had enough.
+fn print(text: &str) -> Result<()> {
+    forgive_closed(writeln!(std::io::stdout().lock(), "{text}"))
+}
+
+fn forgive_closed(result: std::io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.context("standard output cannot be written"),
+    }
+}
+
+/// How far a long work has come, on one line of a terminal that is overwritten; nothing elsewhere.
+#[derive(Default)]
+struct ProgressLine {
+    shown: bool,
+}
+
+impl ProgressLine {
+    fn show(&mut self, text: &str) -> Result<()> {
+        if std::io::stderr().is_terminal() {
+            eprint!("\r\u{1b}[K{text}");
+            self.shown = true;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            eprint!("\r\u{1b}[K");
+        }
+    }
+}

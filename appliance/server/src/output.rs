@@ -1,0 +1,255 @@
+//! Turns results into text for people. Results are JSON, the same that `--json` prints.
+
+use crate::control::protocol::Request;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// The result of a request as text; may be empty.
+pub fn text(request: &Request, value: &Value) -> String {
+    let text = match request {
+        Request::ProjectCreate { .. } | Request::ProjectSet { .. } | Request::UserCreate(_) => {
+            string(value, "id")
+        }
+        Request::ApiKeyCreate { .. } => string(value, "key"),
+        Request::ProjectList => table(value, "projects", &["name", "id", "settings"]),
+        Request::UserList { .. } => table(value, "users", &["username", "kind", "role", "active", "id"]),
+        Request::UserSetActive { active: true, .. } => format!("{} can sign in", string(value, "username")),
+        Request::UserSetActive { active: false, .. } => {
+            format!("{} can no longer sign in", string(value, "username"))
+        }
+        Request::UserPassword { .. } => format!("{} has a new password", string(value, "username")),
+        Request::FormShow { .. } => form(value),
+        Request::CaseShow { .. } => case(value),
+        Request::LogTail { .. } => entry(value),
+        Request::LogVerify => format!(
+            "the log is sound: {} entries in {} commits, {} bytes",
+            number(value, "entries"),
+            number(value, "commits"),
+            number(value, "stored_bytes")
+        ),
+        Request::ShardsResize { .. } => format!("the state lies in {} files now", number(value, "shards")),
+        Request::Rebuild { .. } => format!("built again from {} log entries", number(value, "entries")),
+        Request::Lag => lag(value),
+        Request::Doctor => doctor(value),
+    };
+    text.trim_end().to_owned()
+}
+
+fn string(value: &Value, name: &str) -> String {
+    plain(&value[name])
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or(0)
+}
+
+/// A value without quotes; nothing for null.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => clean(text),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+            fields.join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Data must not give orders to a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Columns as wide as their widest value.
+fn table(value: &Value, list: &str, columns: &[&str]) -> String {
+    let empty = Vec::new();
+    let rows = value[list].as_array().unwrap_or(&empty);
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| columns.iter().map(|c| plain(&row[*c])).collect()).collect();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let pad = width - cell.chars().count();
+            let _ = write!(line, "{cell}{}  ", " ".repeat(pad));
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// `name  value` lines of the fields that have a value.
+fn fields(value: &Value, names: &[(&str, &str)]) -> String {
+    let shown: Vec<(&str, String)> = names
+        .iter()
+        .map(|(field, title)| (*title, string(value, field)))
+        .filter(|(_, v)| !v.is_empty())
+        .collect();
+    let width = shown.iter().map(|(title, _)| title.chars().count()).max().unwrap_or(0);
+    shown.iter().fold(String::new(), |text, (title, v)| text + &format!("{title:<width$}  {v}\n"))
+}
+
+fn form(value: &Value) -> String {
+    let mut text = fields(
+        value,
+        &[
+            ("id", "form"),
+            ("project", "project"),
+            ("state", "state"),
+            ("problem", "problem"),
+            ("xmlns", "xmlns"),
+            ("received_on", "received"),
+            ("edited_on", "edited"),
+            ("user", "user"),
+            ("orig_id", "sent as"),
+            ("deprecated_form_id", "replaces"),
+            ("deleted_on", "deleted"),
+        ],
+    );
+    section(&mut text, value, "attachments", "files", &["name", "content_type", "length"]);
+    section(&mut text, value, "operations", "done to it", &["date", "operation", "user"]);
+    if let Some(answers) = value.get("form").filter(|f| f.as_object().is_some_and(|o| !o.is_empty())) {
+        text.push_str("\nanswers\n");
+        tree(&mut text, answers, 1);
+    }
+    text
+}
+
+fn case(value: &Value) -> String {
+    let mut text = fields(
+        value,
+        &[
+            ("id", "case"),
+            ("project", "project"),
+            ("type", "type"),
+            ("name", "name"),
+            ("owner_id", "owner"),
+            ("external_id", "external id"),
+            ("opened_on", "opened"),
+            ("opened_by", "opened by"),
+            ("modified_on", "modified"),
+            ("modified_by", "modified by"),
+            ("closed_on", "closed"),
+            ("closed_by", "closed by"),
+            ("deleted_on", "deleted"),
+        ],
+    );
+    if value["properties"].as_object().is_some_and(|p| !p.is_empty()) {
+        text.push_str("\nproperties\n");
+        tree(&mut text, &value["properties"], 1);
+    }
+    section(&mut text, value, "indices", "links", &["identifier", "relationship", "type", "id"]);
+    section(&mut text, value, "attachments", "files", &["name", "content_type", "length"]);
+    section(&mut text, value, "ledgers", "stock", &["section", "entry", "balance"]);
+    section(&mut text, value, "history", "history", &["date", "kinds", "form_id", "note"]);
+    text
+}
+
+fn section(text: &mut String, value: &Value, list: &str, title: &str, columns: &[&str]) {
+    if value[list].as_array().is_some_and(|list| !list.is_empty()) {
+        let _ = write!(text, "\n{title}\n");
+        for line in table(value, list, columns).lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+/// Nested answers, indented.
+fn tree(text: &mut String, value: &Value, depth: usize) {
+    let pad = "  ".repeat(depth);
+    let Value::Object(fields) = value else { return };
+    for (name, value) in fields {
+        let name = clean(name);
+        let list = match value {
+            Value::Array(list) => list.iter().collect(),
+            other => vec![other],
+        };
+        for value in list {
+            if value.is_object() {
+                let _ = writeln!(text, "{pad}{name}");
+                tree(text, value, depth + 1);
+            } else {
+                let _ = writeln!(text, "{pad}{name}: {}", plain(value).replace('\n', "\n    "));
+            }
+        }
+    }
+}
+
+/// One line for an entry of the log.
+pub fn entry(value: &Value) -> String {
+    if value.get("lsn").is_none() {
+        return String::new();
+    }
+    let mut line =
+        format!("{:>9}  {}  {}", number(value, "lsn"), string(value, "time"), string(value, "what"));
+    for name in ["project", "id", "note"] {
+        let text = string(value, name);
+        if !text.is_empty() {
+            let _ = write!(line, "  {text}");
+        }
+    }
+    line
+}
+
+fn lag(value: &Value) -> String {
+    let head = number(value, "head");
+    let mut text = format!("log head {head}\n");
+    for reader in value["readers"].as_array().into_iter().flatten() {
+        let lag = number(reader, "lag");
+        let state = if lag == 0 { "up to date".to_owned() } else { format!("{lag} entries behind") };
+        let _ = writeln!(text, "{}  {state}", string(reader, "name"));
+    }
+    text
+}
+
+fn doctor(value: &Value) -> String {
+    value["checks"].as_array().into_iter().flatten().fold(String::new(), |text, check| {
+        let word = if check["ok"] == true { "ok    " } else { "WRONG " };
+        text + &format!("{word}{}\n", string(check, "sentence"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_created_thing_is_its_id() {
+        let request = Request::ProjectCreate { name: "p".into() };
+        assert_eq!(text(&request, &json!({"id": "abc", "name": "p"})), "abc");
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let value = json!({"projects": [{"name": "a", "id": "1"}, {"name": "long", "id": "2"}]});
+        assert_eq!(text(&Request::ProjectList, &value), "a     1\nlong  2");
+    }
+
+    #[test]
+    fn a_case_shows_what_it_has_and_nothing_empty() {
+        let value = json!({
+            "id": "c1", "type": "patient", "name": "", "properties": {"age": "7", "note": "two\nlines"},
+            "indices": [{"identifier": "parent", "relationship": "child", "type": "house", "id": "h1"}],
+        });
+        let request = Request::CaseShow { id: "c1".into(), project: None, history: false };
+        let shown = text(&request, &value);
+        assert!(shown.starts_with("case  c1\ntype  patient\n"), "{shown}");
+        assert!(!shown.contains("name"), "{shown}");
+        assert!(shown.contains("  age: 7\n"), "{shown}");
+        assert!(shown.contains("  parent  child  house  h1"), "{shown}");
+    }
+
+    #[test]
+    fn data_cannot_give_orders_to_the_terminal() {
+        let value = json!({"id": "c\u{1b}[2J", "properties": {"a\u{7}": "\u{1b}]0;x"}});
+        let request = Request::CaseShow { id: "c".into(), project: None, history: false };
+        assert!(!text(&request, &value).contains(['\u{1b}', '\u{7}']));
+    }
+}
