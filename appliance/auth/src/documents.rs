@@ -1,0 +1,540 @@
+//! Documents of projects and people, as committed (JSON) and as kept in memory.
+//!
+//! A document of a newer release may have fields that this one does not know; they are dropped. Absent fields
+//! take their defaults, so older documents stay readable.
+
+use crate::permissions::PermissionSet;
+use bolster_model::{ProjectId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where accounts of mobile workers live on the wire: `name@project.commcarehq.org`.
+pub const ACCOUNT_ROOT: &str = "commcarehq.org";
+
+/// Kinds of documents. Those of the node level have the project id zero.
+pub mod kind {
+    /// [`super::ProjectName`], node level, id = name.
+    pub const PROJECT_NAME: &str = "project_name";
+    /// [`super::Project`], in the project, id = its id.
+    pub const PROJECT: &str = "project";
+    /// [`super::User`]: mobile workers in their project, web users on the node level.
+    pub const USER: &str = "user";
+    /// [`super::Membership`] of a web user, in the project, id = user id.
+    pub const MEMBERSHIP: &str = "membership";
+    /// [`super::Role`], in the project.
+    pub const ROLE: &str = "role";
+    /// [`super::Credential`], beside its user, id = user id.
+    pub const CREDENTIAL: &str = "credential";
+    /// [`super::ApiKey`], node level.
+    pub const API_KEY: &str = "api_key";
+    /// Local rows: login sessions, id = hash of the token.
+    pub const SESSION: &str = "session";
+}
+
+mod hex_id {
+    use bolster_model::ProjectId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(id: &ProjectId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProjectId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        ProjectId::parse(&text).ok_or_else(|| serde::de::Error::custom("not 32 hex digits"))
+    }
+
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(id: &Option<ProjectId>, serializer: S) -> Result<S::Ok, S::Error> {
+            match id {
+                Some(id) => super::serialize(id, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<ProjectId>, D::Error> {
+            let text = Option::<String>::deserialize(d)?;
+            text.map(|t| ProjectId::parse(&t).ok_or_else(|| serde::de::Error::custom("not 32 hex digits")))
+                .transpose()
+        }
+    }
+}
+
+pub(crate) mod micros {
+    use bolster_model::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(at.0)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp)
+    }
+
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => serializer.serialize_some(&at.0),
+                None => serializer.serialize_none(),
+            }
+        }
+        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
+            Ok(Option::<i64>::deserialize(d)?.map(Timestamp))
+        }
+    }
+}
+
+/// The node's record of a name: which project it stands for here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProjectName {
+    /// The project.
+    #[serde(with = "hex_id")]
+    pub project: ProjectId,
+}
+
+/// A project (HQ: domain) with its switches.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Project {
+    /// Random, never changes.
+    #[serde(with = "hex_id")]
+    pub id: ProjectId,
+    /// As in addresses: lower-case letters, digits, hyphens.
+    pub name: String,
+    /// As people see it.
+    pub display_name: String,
+    /// Pages and phone addresses refuse when off.
+    pub active: bool,
+    /// IANA name of the zone in which the project's days begin.
+    pub timezone: String,
+    /// When created.
+    #[serde(with = "micros")]
+    pub created_at: Timestamp,
+    /// Phones must authenticate.
+    pub secure_submissions: bool,
+    /// Extensions close with their host.
+    pub auto_close_extensions: bool,
+    /// Attachments of cases are applied.
+    pub case_attachments: bool,
+    /// A form whose `meta/userID` is not the authenticated user is refused.
+    pub forbid_user_mismatch: bool,
+    /// Forms of practice workers are answered and dropped.
+    pub ignore_practice_submissions: bool,
+    /// Submissions and restores answer 503, so that phones keep their forms.
+    pub maintenance: bool,
+    /// New passwords need eight characters and must not be the user's name.
+    pub strong_passwords: bool,
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self {
+            id: ProjectId::ZERO,
+            name: String::new(),
+            display_name: String::new(),
+            active: true,
+            timezone: "UTC".to_owned(),
+            created_at: Timestamp(0),
+            secure_submissions: true,
+            auto_close_extensions: true,
+            case_attachments: true,
+            forbid_user_mismatch: false,
+            ignore_practice_submissions: false,
+            maintenance: false,
+            strong_passwords: false,
+        }
+    }
+}
+
+/// Why a setting was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SettingError {
+    /// No such setting.
+    #[error("there is no setting {name}; the settings are {}", Project::SETTINGS.join(", "))]
+    Unknown {
+        /// As typed.
+        name: String,
+    },
+    /// Not a switch position.
+    #[error("{name} is a switch: give true or false, not {value}")]
+    NotASwitch {
+        /// Setting.
+        name: String,
+        /// As typed.
+        value: String,
+    },
+    /// Empty, too long, or otherwise no text for this setting.
+    #[error("{value} is not a possible {name}")]
+    BadText {
+        /// Setting.
+        name: String,
+        /// As typed.
+        value: String,
+    },
+}
+
+impl Project {
+    /// What [`Self::set`] takes.
+    pub const SETTINGS: &[&str] = &[
+        "display_name",
+        "timezone",
+        "active",
+        "secure_submissions",
+        "auto_close_extensions",
+        "case_attachments",
+        "forbid_user_mismatch",
+        "ignore_practice_submissions",
+        "maintenance",
+        "strong_passwords",
+    ];
+
+    /// Changes one setting from text. Answers whether anything changed.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<bool, SettingError> {
+        if let Some(text) = self.text_setting(name) {
+            let possible = !value.trim().is_empty()
+                && value.len() <= 200
+                && !value.chars().any(char::is_control)
+                && (name != "timezone" || zone_name(value));
+            if !possible {
+                return Err(SettingError::BadText { name: name.to_owned(), value: value.to_owned() });
+            }
+            return Ok(std::mem::replace(text, value.to_owned()) != value);
+        }
+        let Some(switch) = self.switch(name) else {
+            return Err(SettingError::Unknown { name: name.to_owned() });
+        };
+        let on = match value {
+            "true" | "on" | "yes" | "1" => true,
+            "false" | "off" | "no" | "0" => false,
+            _ => return Err(SettingError::NotASwitch { name: name.to_owned(), value: value.to_owned() }),
+        };
+        Ok(std::mem::replace(switch, on) != on)
+    }
+
+    fn text_setting(&mut self, name: &str) -> Option<&mut String> {
+        match name {
+            "display_name" => Some(&mut self.display_name),
+            "timezone" => Some(&mut self.timezone),
+            _ => None,
+        }
+    }
+
+    fn switch(&mut self, name: &str) -> Option<&mut bool> {
+        match name {
+            "active" => Some(&mut self.active),
+            "secure_submissions" => Some(&mut self.secure_submissions),
+            "auto_close_extensions" => Some(&mut self.auto_close_extensions),
+            "case_attachments" => Some(&mut self.case_attachments),
+            "forbid_user_mismatch" => Some(&mut self.forbid_user_mismatch),
+            "ignore_practice_submissions" => Some(&mut self.ignore_practice_submissions),
+            "maintenance" => Some(&mut self.maintenance),
+            "strong_passwords" => Some(&mut self.strong_passwords),
+            _ => None,
+        }
+    }
+}
+
+/// Shape of an IANA zone name; whether it exists is known only where zones are.
+fn zone_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
+}
+
+/// A person who can sign in: a mobile worker of one project, or a web user.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Random, never changes.
+    pub id: String,
+    /// The project of a mobile worker; `None` for a web user.
+    #[serde(with = "hex_id::option", skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Lower case: bare name of a mobile worker, e-mail address of a web user.
+    pub username: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// E-mail address, if any; never used to sign in.
+    pub email: String,
+    /// Language code, may be empty.
+    pub language: String,
+    /// The first is the default.
+    pub phone_numbers: Vec<String>,
+    /// Role of a mobile worker, an id.
+    pub role: Option<String>,
+    /// Custom data of a mobile worker.
+    pub user_data: BTreeMap<String, String>,
+    /// A practice worker: HQ's demo flag.
+    pub practice: bool,
+    /// May sign in.
+    pub active: bool,
+    /// A web user who administers the node: creates projects, sees every one.
+    pub server_admin: bool,
+    /// When created.
+    #[serde(with = "micros")]
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// Signs in with an e-mail address.
+    pub fn is_web(&self) -> bool {
+        self.project.is_none()
+    }
+
+    /// Name as phones and APIs know it.
+    pub fn wire_name(&self, project_name: &str) -> String {
+        match self.project {
+            Some(_) => format!("{}@{project_name}.{ACCOUNT_ROOT}", self.username),
+            None => self.username.clone(),
+        }
+    }
+}
+
+/// A web user in a project.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Membership {
+    /// The web user.
+    pub user_id: String,
+    /// May do everything in the project.
+    pub is_admin: bool,
+    /// Role of one who is no administrator, an id.
+    pub role: Option<String>,
+    /// Off: no access to this project.
+    pub active: bool,
+    /// Custom data of the user in this project.
+    pub user_data: BTreeMap<String, String>,
+    /// Since when.
+    #[serde(with = "micros")]
+    pub created_at: Timestamp,
+}
+
+/// A role that the project made.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Role {
+    /// Random.
+    pub id: String,
+    /// Unique in the project, preset roles included.
+    pub name: String,
+    /// What it allows.
+    pub permissions: PermissionSet,
+}
+
+/// How a user proves to be that user. Never shown.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Credential {
+    /// The user.
+    pub user_id: String,
+    /// Argon2id hash of the password as a PHC text.
+    pub password: String,
+    /// `MD5(wire name:realm:password)`, encrypted with the node's key; absent where digest is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Random, new with each password: sessions remember it and end when it changes.
+    pub stamp: String,
+    /// When the password was set.
+    #[serde(with = "micros")]
+    pub changed_at: Timestamp,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+/// An API key; the key itself is shown once and not kept.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApiKey {
+    /// Random.
+    pub id: String,
+    /// Whose.
+    pub user_id: String,
+    /// For people; unique per user.
+    pub name: String,
+    /// SHA-256 of the key, hex.
+    pub hash: String,
+    /// First eight digits of the key, for people to tell keys apart.
+    pub shown: String,
+    /// Only in this project; `None`: in every project of the user.
+    #[serde(with = "hex_id::option", skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Narrows the permissions to those of this role.
+    pub role: Option<String>,
+    /// Addresses that may use it; empty: any.
+    pub ip_allowlist: Vec<std::net::IpAddr>,
+    /// Until when.
+    #[serde(with = "micros::option")]
+    pub expires_at: Option<Timestamp>,
+    /// May be used.
+    pub active: bool,
+    /// When made.
+    #[serde(with = "micros")]
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("shown", &self.shown)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a name is not possible.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NameError {
+    /// A project's.
+    #[error(
+        "{0} cannot be the name of a project: use up to 60 lower-case letters, digits and single hyphens \
+         between them"
+    )]
+    Project(String),
+    /// A mobile worker's.
+    #[error(
+        "{0} cannot be the name of a mobile worker: use up to 80 letters, digits and the signs . _ - + \
+         (without a dot at either end or two in a row)"
+    )]
+    Worker(String),
+    /// The name that phones use for practice.
+    #[error("{0} is the name of the phones' practice user and cannot be given to a worker")]
+    Reserved(String),
+    /// A web user's.
+    #[error("{0} is not an e-mail address, and web users sign in with one")]
+    Email(String),
+}
+
+/// Checks a project's name.
+pub fn project_name(name: &str) -> Result<(), NameError> {
+    let good = (1..=60).contains(&name.len())
+        && name.split('-').all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        });
+    if good { Ok(()) } else { Err(NameError::Project(name.to_owned())) }
+}
+
+/// The bare name of a mobile worker in lower case, from a bare name or a wire name of this project.
+pub fn worker_name(name: &str, project: &str) -> Result<String, NameError> {
+    let lower = name.trim().to_lowercase();
+    let bare = match lower.split_once('@') {
+        Some((bare, host)) if is_host_of(host, project) => bare.to_owned(),
+        Some(_) => return Err(NameError::Worker(name.to_owned())),
+        None => lower,
+    };
+    let good = (1..=80).contains(&bare.len())
+        && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+'))
+        && !bare.starts_with('.')
+        && !bare.ends_with('.')
+        && !bare.contains("..");
+    match good {
+        true if bare == "demo_user" => Err(NameError::Reserved(bare)),
+        true => Ok(bare),
+        false => Err(NameError::Worker(name.to_owned())),
+    }
+}
+
+/// An e-mail address in lower case.
+pub fn email_name(name: &str) -> Result<String, NameError> {
+    let lower = name.trim().to_lowercase();
+    let good = match lower.split_once('@') {
+        Some((local, host)) => {
+            !local.is_empty()
+                && host.len() >= 2
+                && lower.len() <= 254
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+                && !host.ends_with(&format!(".{ACCOUNT_ROOT}"))
+                && !lower.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '"' | ','))
+        }
+        None => false,
+    };
+    if good { Ok(lower) } else { Err(NameError::Email(name.to_owned())) }
+}
+
+/// `host` is `project.commcarehq.org`.
+pub(crate) fn is_host_of(host: &str, project: &str) -> bool {
+    host.strip_suffix(ACCOUNT_ROOT).and_then(|h| h.strip_suffix('.')) == Some(project)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_projects() {
+        for good in ["a", "demo", "north-1", "7"] {
+            assert_eq!(project_name(good), Ok(()), "{good}");
+        }
+        let long = "x".repeat(61);
+        for bad in ["", "Demo", "a--b", "-a", "a-", "a b", "a.b", "a/b", "é", long.as_str()] {
+            assert!(project_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_workers() {
+        for (typed, bare) in [
+            ("amina", "amina"),
+            ("Amina", "amina"),
+            (" a.b_c-d+1 ", "a.b_c-d+1"),
+            ("amina@demo.commcarehq.org", "amina"),
+        ] {
+            assert_eq!(worker_name(typed, "demo").as_deref(), Ok(bare));
+        }
+        let bad = ["", ".a", "a.", "a..b", "a b", "a@b.org", "a@far.commcarehq.org", "ä", "a:b", "demo_user"];
+        for bad in bad {
+            assert!(worker_name(bad, "demo").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_web_users() {
+        assert_eq!(email_name("Web@Example.com").as_deref(), Ok("web@example.com"));
+        for bad in ["", "a", "@b.org", "a@", "a@b@c", "a b@c.org", "a@demo.commcarehq.org", "a:b@c.org"] {
+            assert!(email_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn settings_change_by_name() {
+        let mut project = Project::default();
+        assert_eq!(project.set("secure_submissions", "false"), Ok(true));
+        assert_eq!(project.set("secure_submissions", "off"), Ok(false));
+        assert!(!project.secure_submissions);
+        assert!(matches!(project.set("maintenance", "maybe"), Err(SettingError::NotASwitch { .. })));
+        assert!(matches!(project.set("colour", "red"), Err(SettingError::Unknown { .. })));
+        assert!(matches!(project.set("timezone", "../etc"), Err(SettingError::BadText { .. })));
+        assert_eq!(project.set("timezone", "Africa/Nairobi"), Ok(true));
+        for name in Project::SETTINGS {
+            assert!(project.text_setting(name).is_some() != project.switch(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn documents_of_an_older_release_are_read() {
+        let project: Project = serde_json::from_str(r#"{"name":"p","later":1}"#).unwrap();
+        assert!(project.active && project.auto_close_extensions && project.name == "p");
+        let user = User { id: "u".into(), project: Some(ProjectId([7; 16])), ..User::default() };
+        let json = serde_json::to_string(&user).unwrap();
+        assert_eq!(serde_json::from_str::<User>(&json).unwrap(), user);
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let credential = Credential { password: "$argon2id$secret".into(), ..Credential::default() };
+        let key = ApiKey { hash: "secrethash".into(), ..ApiKey::default() };
+        assert!(!format!("{credential:?}{key:?}").contains("secret"));
+    }
+}
