@@ -4,12 +4,14 @@
 //! no HTTP type, no async runtime, no file and no redb. Everything that changes data goes through the one
 //! writer and is durable before the caller hears of it.
 
+pub mod admin;
 pub mod change_forms;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;
 mod writer;
 
+pub use admin::AdminError;
 pub use settings::ServerSettings;
 pub use upload::{FormUpload, SubmissionOutcome, SubmitFormError, SubmitMode};
 pub use writer::{DocumentFact, LocalRow, WriteError, WriterCounters};
@@ -32,6 +34,8 @@ struct Inner {
     settings: ServerSettings,
     counters: Arc<WriterCounters>,
     writer: WriterHandle,
+    /// Administrative acts look first and write then: one at a time.
+    admin: std::sync::Mutex<()>,
 }
 
 /// Why an appliance could not be opened.
@@ -60,7 +64,15 @@ impl Appliance {
         let auth = Auth::open(env.clone(), store.clone(), dir)?;
         let counters = Arc::new(WriterCounters::default());
         let writer = WriterHandle::start(writer, counters.clone()).map_err(OpenApplianceError::Thread)?;
-        Ok(Self(Arc::new(Inner { store, env, auth, settings, counters, writer })))
+        Ok(Self(Arc::new(Inner {
+            store,
+            env,
+            auth,
+            settings,
+            counters,
+            writer,
+            admin: std::sync::Mutex::new(()),
+        })))
     }
 
     /// Committed state, log and blobs.
@@ -85,6 +97,10 @@ impl Appliance {
     }
     pub(crate) fn writer(&self) -> &WriterHandle {
         &self.0.writer
+    }
+
+    pub(crate) fn admin_turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.admin.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Refuses submissions with `Busy` while on.

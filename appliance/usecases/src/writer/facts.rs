@@ -3,7 +3,7 @@
 use super::commit::put_changes;
 use super::state::{Memo, ProjectState};
 use super::{DocumentFact, LocalRow, WriteError};
-use bolster_cases::{FoldContext, fold};
+use bolster_cases::{Changes, FoldContext, fold};
 use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
 use bolster_model::{Fact, ProjectId, RulesVersion};
 use bolster_store::Batch;
@@ -31,7 +31,7 @@ pub(super) fn fact(
     fact: &Fact,
     salt: [u8; 16],
 ) -> Result<(), WriteError> {
-    let result = push_fact(batch, memo, (project, rules), fact, salt);
+    let result = push_fact(batch, memo, (project, rules), fact, salt).map(|_| ());
     match &result {
         Ok(()) => batch.end_commit(),
         Err(_) => batch.rollback(),
@@ -46,7 +46,7 @@ pub(super) fn push_fact(
     (project, rules): (ProjectId, RulesVersion),
     fact: &Fact,
     salt: [u8; 16],
-) -> Result<(), WriteError> {
+) -> Result<Changes, WriteError> {
     let draft = draft(project, rules, fact, fact_codec::other_payload(salt, fact));
     let stamp = batch.stamp(&draft);
     let context = FoldContext { key: stamp.key(), lsn: stamp.lsn, rules };
@@ -54,7 +54,7 @@ pub(super) fn push_fact(
     let changes = fold(&state, fact, None, &context)?;
     put_changes(batch, project, &changes, stamp.lsn);
     batch.push(&draft, &stamp);
-    Ok(())
+    Ok(changes)
 }
 
 /// Commits administrative documents, all or none.

@@ -158,7 +158,7 @@ fn curable(batch: &Batch<'_>, memo: &Memo, job: &SubmitJob, form_id: &FormId) ->
     let state = ProjectState { read: batch, store: batch.store(), project: job.project, memo };
     let Some(row) = state.form(form_id)? else { return Ok(false) };
     let Some(form) = state.stored(&row)? else { return Ok(false) };
-    if row.state != bolster_model::FormState::Error {
+    if row.state != bolster_model::FormState::Error || row.deleted.is_some() {
         return Ok(false);
     }
     Ok(bolster_cases::judge::content(&state, &form.parsed, &row.attachments, form.rules)?.is_none())

@@ -1,0 +1,198 @@
+//! Mobile workers, web users, passwords.
+
+use super::{Act, AdminError};
+use crate::Appliance;
+use bolster_auth::documents::{email_name, worker_name};
+use bolster_auth::permissions::PRESET_ROLES;
+use bolster_auth::{EditUsers, Membership, Password, Permit, User, kind};
+use bolster_model::ProjectId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Bare or wire name of a mobile worker, e-mail address of a web user.
+    pub name: String,
+    /// A web user.
+    pub web: bool,
+    /// A web user who administers the project.
+    pub admin: bool,
+    /// A web user who administers the node too.
+    pub server_admin: bool,
+    /// Name or id of a role.
+    pub role: Option<String>,
+    /// Custom data.
+    pub data: BTreeMap<String, String>,
+    /// A practice worker.
+    pub practice: bool,
+    /// Id to give; a random one otherwise. For imports.
+    pub id: Option<String>,
+    /// Not needed for a web user who exists.
+    pub password: Option<Password>,
+}
+
+impl Appliance {
+    /// Makes a mobile worker, or makes a web user a member of the project (with an account, if there is none).
+    pub fn create_user(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
+        let _turn = self.admin_turn();
+        if new.web { self.add_web_user(permit, new) } else { self.create_worker(permit, new) }
+    }
+
+    fn role_id(&self, role: Option<&str>) -> Result<Option<String>, AdminError> {
+        let Some(role) = role else { return Ok(None) };
+        let preset = PRESET_ROLES.iter().find(|r| r.id == role || r.name.eq_ignore_ascii_case(role));
+        match preset {
+            Some(preset) => Ok(Some(preset.id.to_owned())),
+            None => Err(AdminError::Missing { what: "role", name: role.to_owned() }),
+        }
+    }
+
+    fn create_worker(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
+        let project = permit.project();
+        let username = worker_name(&new.name, &project.name)?;
+        if self.auth().find_user(project, &username).is_some() {
+            return Err(AdminError::Exists { what: "mobile worker", name: username });
+        }
+        let user = User {
+            id: new.id.clone().unwrap_or_else(|| self.random_id()),
+            project: Some(project.id),
+            username,
+            role: self.role_id(new.role.as_deref())?,
+            user_data: new.data.clone(),
+            practice: new.practice,
+            active: true,
+            created_at: self.env().clock.now(),
+            ..User::default()
+        };
+        let password = new.password.as_ref().ok_or(bolster_auth::PasswordError::Empty)?;
+        let credential =
+            self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+        let actor = permit.actor().username();
+        let act = |kind, action| Act { kind, id: &user.id, action, actor };
+        self.commit_documents(vec![
+            self.document(project.id, &act(kind::USER, "mobile worker created"), None, &user, false),
+            self.document(project.id, &act(kind::CREDENTIAL, "password set"), None, &credential, true),
+        ])?;
+        self.found(&user.id)
+    }
+
+    fn add_web_user(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
+        let project = permit.project();
+        let email = email_name(&new.name)?;
+        let actor = permit.actor().username();
+        let mut documents = Vec::new();
+        let existing = self.auth().web_user(&email);
+        let known_member = existing
+            .as_ref()
+            .is_some_and(|u| self.auth().members(project.id).iter().any(|m| m.user.id == u.id));
+        if known_member {
+            return Err(AdminError::Exists { what: "web user", name: email });
+        }
+        let user = match existing {
+            Some(user) => (*user).clone(),
+            None => {
+                let user = User {
+                    id: new.id.clone().unwrap_or_else(|| self.random_id()),
+                    username: email.clone(),
+                    email,
+                    active: true,
+                    server_admin: new.server_admin,
+                    created_at: self.env().clock.now(),
+                    ..User::default()
+                };
+                let password = new.password.as_ref().ok_or(bolster_auth::PasswordError::Empty)?;
+                let credential =
+                    self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+                let act = |kind, action| Act { kind, id: &user.id, action, actor };
+                let node = ProjectId::ZERO;
+                documents.push(self.document(node, &act(kind::USER, "web user created"), None, &user, false));
+                documents.push(self.document(
+                    node,
+                    &act(kind::CREDENTIAL, "password set"),
+                    None,
+                    &credential,
+                    true,
+                ));
+                user
+            }
+        };
+        let membership = Membership {
+            user_id: user.id.clone(),
+            is_admin: new.admin,
+            role: self.role_id(new.role.as_deref())?,
+            active: true,
+            user_data: new.data.clone(),
+            created_at: self.env().clock.now(),
+        };
+        let act = Act { kind: kind::MEMBERSHIP, id: &user.id, action: "web user added to project", actor };
+        documents.push(self.document(project.id, &act, None, &membership, false));
+        self.commit_documents(documents)?;
+        self.found(&user.id)
+    }
+
+    fn found(&self, id: &str) -> Result<Arc<User>, AdminError> {
+        self.auth().user(id).ok_or_else(|| AdminError::Missing { what: "user", name: id.to_owned() })
+    }
+
+    fn user_in(&self, permit: &Permit<EditUsers>, name: &str) -> Result<Arc<User>, AdminError> {
+        let project = permit.project();
+        let found = self.auth().find_user(project, name);
+        found
+            .filter(|u| self.auth().members(project.id).iter().any(|m| m.user.id == u.id))
+            .ok_or_else(|| AdminError::Missing { what: "user", name: name.to_owned() })
+    }
+
+    /// Switches a mobile worker, or the membership of a web user, on or off.
+    pub fn set_user_active(
+        &self,
+        permit: &Permit<EditUsers>,
+        name: &str,
+        active: bool,
+    ) -> Result<(), AdminError> {
+        let _turn = self.admin_turn();
+        let user = self.user_in(permit, name)?;
+        let project = permit.project();
+        let actor = permit.actor().username();
+        let action = if active { "user activated" } else { "user deactivated" };
+        let fact = if user.is_web() {
+            let members = self.auth().members(project.id);
+            let before = members.iter().find(|m| m.user.id == user.id).and_then(|m| m.membership.clone());
+            let Some(before) = before else {
+                return Err(AdminError::Missing { what: "user", name: name.to_owned() });
+            };
+            let after = Membership { active, ..(*before).clone() };
+            let act = Act { kind: kind::MEMBERSHIP, id: &user.id, action, actor };
+            self.document(project.id, &act, Some(&*before), &after, false)
+        } else {
+            let after = User { active, ..(*user).clone() };
+            let act = Act { kind: kind::USER, id: &user.id, action, actor };
+            self.document(project.id, &act, Some(&*user), &after, false)
+        };
+        self.commit_documents(vec![fact])?;
+        Ok(())
+    }
+
+    /// Gives a user a new password; sessions of the user end.
+    pub fn set_password(
+        &self,
+        permit: &Permit<EditUsers>,
+        name: &str,
+        password: &Password,
+    ) -> Result<(), AdminError> {
+        let _turn = self.admin_turn();
+        let user = self.user_in(permit, name)?;
+        let project = permit.project();
+        let credential =
+            self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+        let act = Act {
+            kind: kind::CREDENTIAL,
+            id: &user.id,
+            action: "password set",
+            actor: permit.actor().username(),
+        };
+        let level = user.project.unwrap_or(ProjectId::ZERO);
+        self.commit_documents(vec![self.document(level, &act, None, &credential, true)])?;
+        Ok(())
+    }
+}
