@@ -8,11 +8,13 @@ pub mod clock;
 pub mod disk;
 pub mod random;
 pub mod real;
+pub mod sim;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use random::{OsRandom, Random, SeededRandom};
 pub use real::RealDisk;
+pub use sim::{Image, SimDisk};
 
 use std::sync::Arc;
 
