@@ -1,0 +1,183 @@
+//! From a request to its resource, and from what that says to an answer.
+
+use crate::body::{BodyMemory, BodyReader, Inbound};
+use crate::metrics::Metrics;
+use crate::options::HttpOptions;
+use crate::problem::{Envelope, Problem};
+use crate::receiver::answer::{OPENROSA_VERSION, VERSION_3};
+use crate::reply::{Reply, empty};
+use crate::request::Request;
+use crate::routes::{self, Found, RouteId};
+use crate::{pages, receiver, resources};
+use bolster_usecases::Appliance;
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, StatusCode};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use tokio::task::spawn_blocking;
+
+/// What resources share.
+pub struct State {
+    /// The product.
+    pub app: Appliance,
+    /// Limits.
+    pub options: HttpOptions,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Memory that all bodies share.
+    pub memory: Arc<BodyMemory>,
+}
+
+impl State {
+    /// `scheme://host` as the client, or the operator, says it.
+    pub fn site(&self, request: &Request) -> Option<String> {
+        match &self.options.site {
+            Some(site) => Some(site.clone()),
+            None => Some(format!("http://{}", request.host()?)),
+        }
+    }
+
+    /// Runs what may wait for the disk, off the runtime's threads.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Appliance) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = self.app.clone();
+        match spawn_blocking(move || work(&app)).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::GivenUp),
+        }
+    }
+}
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Router(Arc<State>);
+
+impl Router {
+    /// For an appliance.
+    pub fn new(app: Appliance, options: HttpOptions) -> Self {
+        let memory = BodyMemory::new(options.body_memory_max);
+        Self(Arc::new(State { app, options, metrics: Arc::default(), memory }))
+    }
+
+    /// Its limits.
+    pub fn options(&self) -> &HttpOptions {
+        &self.0.options
+    }
+    /// Its figures.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Answers a request from a connection.
+    pub async fn serve(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Reply {
+        let (head, body) = request.into_parts();
+        self.answer(head, Inbound::Wire(body), peer).await
+    }
+
+    /// Answers a request, wherever it comes from. Never panics.
+    pub async fn answer(&self, head: hyper::http::request::Parts, body: Inbound, peer: SocketAddr) -> Reply {
+        let state = &*self.0;
+        let body = BodyReader::new(body, &head.headers, &state.options);
+        let uri = head.uri.clone();
+        let found = routes::find(uri.path());
+        let mut request = Request { head, body, peer };
+        let envelope = envelope(found.as_ref(), uri.path());
+        let mut reply = match guarded(dispatch(state, &mut request, found)).await {
+            Some(Ok(reply)) => reply,
+            Some(Err(problem)) => problem.reply(envelope, state, &request),
+            None => {
+                state.metrics.panics.fetch_add(1, Ordering::Relaxed);
+                Problem::GivenUp.reply(envelope, state, &request)
+            }
+        };
+        if envelope == Envelope::Receiver {
+            reply.headers_mut().insert(OPENROSA_VERSION, HeaderValue::from_static(VERSION_3));
+        }
+        reply.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        request.body.drain(state.options.drain_bytes_max).await;
+        state.metrics.answered(found.map(|f| f.number), reply.status().as_u16());
+        reply
+    }
+}
+
+/// The result of a future, or `None` if it panicked; the panic hook has told our log about it.
+async fn guarded<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
+    let Some(found) = found else {
+        let is_api = path.split('/').nth(3) == Some("api") || path.starts_with("/api/");
+        return if is_api { Envelope::Api } else { Envelope::Page };
+    };
+    match found.info.id {
+        RouteId::Submit | RouteId::SubmitSecure | RouteId::SubmitApi => Envelope::Receiver,
+        RouteId::Form | RouteId::Case | RouteId::FormAttachment | RouteId::CaseAttachment => Envelope::Api,
+        RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
+        RouteId::Login
+        | RouteId::Logout
+        | RouteId::Landing
+        | RouteId::Style
+        | RouteId::ProjectHome
+        | RouteId::ProjectPage
+        | RouteId::FormPage
+        | RouteId::FormXml
+        | RouteId::CasePage => Envelope::Page,
+    }
+}
+
+async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>) -> Result<Reply, Problem> {
+    let found = found.ok_or(Problem::NoRoute)?;
+    let allow = found.info.allow;
+    let takes = match request.head.method {
+        Method::GET | Method::HEAD => allow.contains("GET"),
+        Method::POST => allow.contains("POST"),
+        _ => false,
+    };
+    if !takes {
+        return Err(Problem::Method { allow });
+    }
+    match found.info.id {
+        RouteId::Submit => receiver::submit(state, request, &found, receiver::Door::Plain).await,
+        RouteId::SubmitSecure => receiver::submit(state, request, &found, receiver::Door::Secure).await,
+        RouteId::SubmitApi => receiver::submit(state, request, &found, receiver::Door::Api).await,
+        RouteId::Form => resources::forms::form(state, request, &found).await,
+        RouteId::Case => resources::cases::cases(state, request, &found).await,
+        RouteId::FormAttachment => resources::attachments::of_form(state, request, &found).await,
+        RouteId::CaseAttachment => resources::attachments::of_case(state, request, &found).await,
+        RouteId::ServerUp => Ok(resources::health::server_up()),
+        RouteId::Health => Ok(resources::health::health(state)),
+        RouteId::Metrics => Ok(resources::figures::figures(state)),
+        RouteId::Login => resources::login::login(state, request).await,
+        RouteId::Logout => resources::login::logout(state, request).await,
+        RouteId::Landing => pages::landing::landing(state, request).await,
+        RouteId::Style => Ok(pages::style()),
+        RouteId::ProjectHome => to_project(&found),
+        RouteId::ProjectPage => pages::project::project(state, request, &found).await,
+        RouteId::FormPage => pages::form::form(state, request, &found).await,
+        RouteId::FormXml => pages::form::xml(state, request, &found).await,
+        RouteId::CasePage => pages::case::case(state, request, &found).await,
+    }
+}
+
+fn to_project(found: &Found<'_>) -> Result<Reply, Problem> {
+    let mut reply = empty(StatusCode::SEE_OTHER);
+    let to = format!("/a/{}/data/", found.raw("project").unwrap_or_default());
+    let to = HeaderValue::from_str(&to).map_err(|_| Problem::NoRoute)?;
+    reply.headers_mut().insert(hyper::header::LOCATION, to);
+    Ok(reply)
+}

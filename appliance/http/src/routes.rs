@@ -1,0 +1,291 @@
+//! Addresses: one table that routing, documentation and the authorization test share.
+//!
+//! An address is matched segment by segment, in the order of the table; a slash at the end is optional
+//! everywhere and never leads to a redirect, which would turn a POST into a GET and lose credentials.
+
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// What an address is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum RouteId {
+    /// Submission, credentials as the project demands.
+    Submit,
+    /// Submission, credentials always.
+    SubmitSecure,
+    /// Submission by a program with API permissions.
+    SubmitApi,
+    /// One form as JSON.
+    Form,
+    /// One or more cases as JSON.
+    Case,
+    /// A file of a form.
+    FormAttachment,
+    /// A file of a case.
+    CaseAttachment,
+    /// `success`, for phones that look for the internet.
+    ServerUp,
+    /// State of the appliance as JSON.
+    Health,
+    /// Figures for Prometheus.
+    Metrics,
+    /// Signing in.
+    Login,
+    /// Signing out.
+    Logout,
+    /// The front door.
+    Landing,
+    /// The style sheet.
+    Style,
+    /// Sends on to [`Self::ProjectPage`].
+    ProjectHome,
+    /// The last forms and cases of a project.
+    ProjectPage,
+    /// One form.
+    FormPage,
+    /// The XML of a form.
+    FormXml,
+    /// One case.
+    CasePage,
+}
+
+/// What somebody needs to get an answer other than a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Needs {
+    /// Nothing: no data of any project is told.
+    Nothing,
+    /// `SubmitForm` by the phones' door, if the project demands credentials.
+    SubmitIfSecure,
+    /// `SubmitForm` by the phones' door.
+    Submit,
+    /// `SubmitForm` by the programs' door.
+    SubmitApi,
+    /// `ReadForm` by the programs' door.
+    ReadForm,
+    /// `ReadCase` by the programs' door.
+    ReadCase,
+    /// `ReadAttachment` by the programs' door.
+    ReadAttachment,
+    /// `ViewPages`, and `ReadForm` and `ReadCase` for what it lists.
+    ViewPages,
+    /// `ReadForm` in a browser.
+    PageForm,
+    /// `ReadCase` in a browser.
+    PageCase,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RouteInfo {
+    /// What it is for.
+    pub id: RouteId,
+    /// Segments; `{name}` stands for one of any text, `{app_id}` for one of letters, digits, `_` and `-`.
+    pub pattern: &'static str,
+    /// Methods, as in the header `Allow`. `HEAD` is `GET` without body.
+    pub allow: &'static str,
+    /// Who may.
+    pub needs: Needs,
+}
+
+const fn route(id: RouteId, pattern: &'static str, allow: &'static str, needs: Needs) -> RouteInfo {
+    RouteInfo { id, pattern, allow, needs }
+}
+
+const READ: &str = "GET, HEAD";
+
+/// All addresses. Earlier ones win: `api`, `secure` and `submission` are never application ids.
+pub const ROUTES: &[RouteInfo] = &[
+    route(RouteId::SubmitApi, "/a/{project}/receiver/api", "POST", Needs::SubmitApi),
+    route(RouteId::SubmitSecure, "/a/{project}/receiver/secure", "POST", Needs::Submit),
+    route(RouteId::SubmitSecure, "/a/{project}/receiver/secure/{app_id}", "POST", Needs::Submit),
+    route(RouteId::Submit, "/a/{project}/receiver/submission", "POST", Needs::SubmitIfSecure),
+    route(RouteId::Submit, "/a/{project}/receiver", "POST", Needs::SubmitIfSecure),
+    route(RouteId::Submit, "/a/{project}/receiver/{app_id}", "POST", Needs::SubmitIfSecure),
+    route(RouteId::Form, "/a/{project}/api/v0.5/form/{form_id}", READ, Needs::ReadForm),
+    route(RouteId::Form, "/a/{project}/api/v0.4/form/{form_id}", READ, Needs::ReadForm),
+    route(RouteId::Form, "/a/{project}/api/form/v1/{form_id}", READ, Needs::ReadForm),
+    route(RouteId::Case, "/a/{project}/api/v0.6/case/{case_ids}", READ, Needs::ReadCase),
+    route(RouteId::Case, "/a/{project}/api/case/v2/{case_ids}", READ, Needs::ReadCase),
+    route(
+        RouteId::FormAttachment,
+        "/a/{project}/api/form/attachment/{form_id}/{name}",
+        READ,
+        Needs::ReadAttachment,
+    ),
+    route(
+        RouteId::FormAttachment,
+        "/a/{project}/api/form_attachment/v1/{form_id}/{name}",
+        READ,
+        Needs::ReadAttachment,
+    ),
+    route(
+        RouteId::CaseAttachment,
+        "/a/{project}/api/case/attachment/{case_id}/{name}",
+        READ,
+        Needs::ReadAttachment,
+    ),
+    route(
+        RouteId::CaseAttachment,
+        "/a/{project}/api/case_attachment/v1/{case_id}/{name}",
+        READ,
+        Needs::ReadAttachment,
+    ),
+    route(RouteId::ServerUp, "/serverup.txt", READ, Needs::Nothing),
+    route(RouteId::Health, "/healthz", READ, Needs::Nothing),
+    route(RouteId::Metrics, "/metrics", READ, Needs::Nothing),
+    route(RouteId::Login, "/login", "GET, HEAD, POST", Needs::Nothing),
+    route(RouteId::Logout, "/logout", "GET, HEAD, POST", Needs::Nothing),
+    route(RouteId::Landing, "/", READ, Needs::Nothing),
+    route(RouteId::Style, "/static/bolster.css", READ, Needs::Nothing),
+    route(RouteId::ProjectHome, "/a/{project}", READ, Needs::Nothing),
+    route(RouteId::ProjectPage, "/a/{project}/data", READ, Needs::ViewPages),
+    route(RouteId::FormPage, "/a/{project}/reports/form_data/{form_id}", READ, Needs::PageForm),
+    route(RouteId::FormXml, "/a/{project}/reports/form_data/{form_id}/download", READ, Needs::PageForm),
+    route(RouteId::CasePage, "/a/{project}/reports/case_data/{case_id}", READ, Needs::PageCase),
+];
+
+/// Most placeholders of a pattern.
+const PLACES_MAX: usize = 3;
+
+/// An address that is in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found<'p> {
+    /// Its line.
+    pub info: &'static RouteInfo,
+    /// Number of the line, for figures.
+    pub number: usize,
+    /// Placeholders in order, percent-encoded as in the address.
+    places: [(&'static str, &'p str); PLACES_MAX],
+}
+
+impl<'p> Found<'p> {
+    /// What stands for a placeholder, still percent-encoded; `None` when the pattern has no such.
+    pub fn raw(&self, name: &str) -> Option<&'p str> {
+        self.places.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+
+    /// What stands for a placeholder; `None` when there is no such or it is no UTF-8.
+    pub fn text(&self, name: &str) -> Option<Cow<'p, str>> {
+        decoded(self.raw(name)?)
+    }
+}
+
+/// Percent-decoded text; `None` when it is no UTF-8 or holds a NUL, which no id does.
+pub fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains('%') {
+        return Some(Cow::Borrowed(raw));
+    }
+    percent_decode_str(raw).decode_utf8().ok().filter(|text| !text.contains('\0'))
+}
+
+/// Looks an address up.
+pub fn find(path: &str) -> Option<Found<'_>> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    ROUTES.iter().enumerate().find_map(|(number, info)| {
+        let places = matched(info.pattern, path)?;
+        Some(Found { info, number, places })
+    })
+}
+
+fn matched<'p>(pattern: &'static str, path: &'p str) -> Option<[(&'static str, &'p str); PLACES_MAX]> {
+    let mut places = [("", ""); PLACES_MAX];
+    let mut count = 0;
+    let mut segments = path.split('/');
+    for wanted in pattern.strip_suffix('/').unwrap_or(pattern).split('/') {
+        let segment = segments.next()?;
+        match wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
+            Some(name) => {
+                let fits = if name == "app_id" { is_app_id(segment) } else { !segment.is_empty() };
+                if !fits {
+                    return None;
+                }
+                *places.get_mut(count)? = (name, segment);
+                count += 1;
+            }
+            None if wanted == segment => {}
+            None => return None,
+        }
+    }
+    if segments.next().is_some() { None } else { Some(places) }
+}
+
+fn is_app_id(segment: &str) -> bool {
+    !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(path: &str) -> Option<(RouteId, Vec<String>)> {
+        let found = find(path)?;
+        let places = found.places.iter().filter(|p| !p.0.is_empty());
+        Some((found.info.id, places.map(|p| decoded(p.1).unwrap().into_owned()).collect()))
+    }
+
+    #[test]
+    fn addresses_of_the_receiver() {
+        let rows = [
+            ("/a/p/receiver/", RouteId::Submit, vec!["p"]),
+            ("/a/p/receiver", RouteId::Submit, vec!["p"]),
+            ("/a/p/receiver/submission", RouteId::Submit, vec!["p"]),
+            ("/a/p/receiver/submission/", RouteId::Submit, vec!["p"]),
+            ("/a/p/receiver/app-1_X/", RouteId::Submit, vec!["p", "app-1_X"]),
+            ("/a/p/receiver/secure/", RouteId::SubmitSecure, vec!["p"]),
+            ("/a/p/receiver/secure", RouteId::SubmitSecure, vec!["p"]),
+            ("/a/p/receiver/secure/app-1_X", RouteId::SubmitSecure, vec!["p", "app-1_X"]),
+            ("/a/p/receiver/secure/api/", RouteId::SubmitSecure, vec!["p", "api"]),
+            ("/a/p/receiver/api/", RouteId::SubmitApi, vec!["p"]),
+        ];
+        for (path, id, places) in rows {
+            let places = places.into_iter().map(str::to_owned).collect();
+            assert_eq!(seen(path), Some((id, places)), "{path}");
+        }
+        for path in [
+            "/a/p/receiver/a.b/",
+            "/a/p/receiver/api/x",
+            "/a/p/receiver/x/y",
+            "/a//receiver/",
+            "/a/p/receiver//",
+        ] {
+            assert_eq!(seen(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_addresses() {
+        let rows = [
+            ("/", RouteId::Landing, vec![]),
+            ("", RouteId::Landing, vec![]),
+            ("/a/p/api/form/v1/f", RouteId::Form, vec!["p", "f"]),
+            ("/a/p/api/v0.5/form/f%20%2F1/", RouteId::Form, vec!["p", "f /1"]),
+            ("/a/p/api/case/v2/a,b/", RouteId::Case, vec!["p", "a,b"]),
+            ("/a/p/api/form/attachment/f/%D1%84.jpg", RouteId::FormAttachment, vec!["p", "f", "ф.jpg"]),
+            ("/a/p/api/case_attachment/v1/c/n", RouteId::CaseAttachment, vec!["p", "c", "n"]),
+            ("/a/p/", RouteId::ProjectHome, vec!["p"]),
+        ];
+        for (path, id, places) in rows {
+            let places = places.into_iter().map(str::to_owned).collect();
+            assert_eq!(seen(path), Some((id, places)), "{path}");
+        }
+        for path in ["//", "/nothing", "/a", "/a/p/api/v0.5/", "/a/p/api/form/attachment/f/a/b"] {
+            assert_eq!(seen(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn odd_encodings_are_no_text() {
+        assert_eq!(decoded("%ff"), None);
+        assert_eq!(decoded("a%00b"), None);
+        assert_eq!(decoded("100%").as_deref(), Some("100%"));
+    }
+
+    #[test]
+    fn every_line_of_the_table_can_be_reached() {
+        for (number, info) in ROUTES.iter().enumerate() {
+            let path = info.pattern.replace(['{', '}'], "");
+            assert_eq!(find(&path).map(|f| f.number), Some(number), "{}", info.pattern);
+        }
+    }
+}
