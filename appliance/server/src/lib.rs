@@ -9,7 +9,6 @@
 //! the others talk to it over the socket in that folder.
 
 mod bench;
-mod bench;
 mod cli;
 mod commands;
 mod control;

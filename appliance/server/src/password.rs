@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Write};
 
 /// Longer lines are not passwords.
 const PASSWORD_BYTES_MAX: u64 = 1024;

@@ -95,16 +95,6 @@ impl<'a> Load<'a> {
         Self { clock, address, target, dice: Dice::new(clock.now().0 as u64), cases: 0 }
     }
 
-    /// The server has moved, the cases are the same.
-    pub fn moved_to(&mut self, address: SocketAddr) {
-        self.address = address;
-    }
-
-    /// Cases created so far.
-    pub fn cases(&self) -> u64 {
-        self.cases
-    }
-
     /// Sends as planned.
     pub fn run(&mut self, plan: &Plan) -> Result<Outcome> {
         let mut run = Run::open(self, plan)?;

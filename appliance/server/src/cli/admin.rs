@@ -14,7 +14,8 @@ pub enum ProjectCommand {
     List,
     /// Change settings of a project
     ///
-    /// Settings: secure_submissions, auto_close_extensions, case_attachments (true or false), display_name.
+    /// Settings: display_name, timezone; and, true or false: active, secure_submissions, auto_close_extensions,
+    /// case_attachments, forbid_user_mismatch, ignore_practice_submissions, maintenance, strong_passwords.
     Set {
         /// The project
         name: String,

@@ -3,7 +3,7 @@
 
 pub mod answer;
 pub mod client;
-mod people;
+pub mod people;
 pub mod protocol;
 mod show;
 pub mod socket;
@@ -11,7 +11,7 @@ mod upkeep;
 
 use crate::open;
 use anyhow::{Result, bail};
-use bolster_env::{Clock, Env};
+use bolster_env::Env;
 use protocol::{Request, Sink};
 use serde_json::Value;
 use std::path::Path;

@@ -2,9 +2,8 @@
 
 use super::answer::Caller;
 use super::protocol::Reply;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bolster_changelog::fact_codec::decode_fact;
-use bolster_env::{Clock, Disk};
 use bolster_model::{AdminDocument, Fact, SubmitForm, Timestamp, Verdict};
 use bolster_store::Entry;
 use bolster_usecases::Appliance;
@@ -205,11 +204,10 @@ fn readers(appliance: &Appliance) -> Value {
     }
 }
 
-/// Refuses names of things that nothing is computed for.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bolster_model::{CaseId, FormId};
+    use bolster_model::CaseId;
 
     #[test]
     fn facts_are_described_without_their_content() {
@@ -233,6 +231,5 @@ mod tests {
             at: Timestamp(0),
         });
         assert_eq!(describe(&fact).0, "case undeleted");
-        let _ = FormId("f".into());
     }
 }

@@ -1,0 +1,142 @@
+//! Projects, users, keys: the operator asks, the use cases decide.
+
+use super::protocol::NewUser;
+use anyhow::{Context, Result};
+use bolster_auth::permissions::preset_role;
+use bolster_auth::{Administer, EditUsers, Member, Password, Permit, Project, User};
+use bolster_model::ProjectId;
+use bolster_usecases::{Appliance, admin};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Who the audit trail names.
+const OPERATOR: &str = "command line";
+
+/// The project of a name.
+pub fn project(appliance: &Appliance, name: &str) -> Result<Arc<Project>> {
+    appliance.auth().project_named(name).with_context(|| format!("there is no project {name}"))
+}
+
+/// The name of a project; its id when it has none any more; nothing for the node itself.
+pub fn name_of(appliance: &Appliance, project: ProjectId) -> String {
+    match appliance.auth().project(project) {
+        Some(found) => found.name.clone(),
+        None if project == ProjectId::ZERO => String::new(),
+        None => project.to_string(),
+    }
+}
+
+/// `project create`
+pub fn create_project(appliance: &Appliance, name: &str) -> Result<Value> {
+    let permit = appliance.auth().operator_node_permit(OPERATOR);
+    let project = appliance.create_project(&permit, name)?;
+    Ok(project_json(&project))
+}
+
+/// `project list`
+pub fn list_projects(appliance: &Appliance) -> Result<Value> {
+    let projects: Vec<Value> = appliance.auth().projects().iter().map(|p| project_json(p)).collect();
+    Ok(json!({ "projects": projects }))
+}
+
+/// `project set`
+pub fn set_project(appliance: &Appliance, name: &str, settings: &[(String, String)]) -> Result<Value> {
+    let permit: Permit<Administer> = appliance.auth().operator_permit(OPERATOR, &project(appliance, name)?);
+    let project = appliance.set_project(&permit, settings)?;
+    Ok(project_json(&project))
+}
+
+fn project_json(project: &Project) -> Value {
+    json!({
+        "id": project.id.to_string(),
+        "name": project.name,
+        "settings": {
+            "display_name": project.display_name,
+            "timezone": project.timezone,
+            "active": project.active,
+            "secure_submissions": project.secure_submissions,
+            "auto_close_extensions": project.auto_close_extensions,
+            "case_attachments": project.case_attachments,
+            "forbid_user_mismatch": project.forbid_user_mismatch,
+            "ignore_practice_submissions": project.ignore_practice_submissions,
+            "maintenance": project.maintenance,
+            "strong_passwords": project.strong_passwords,
+        },
+        "created_at": project.created_at.to_string(),
+    })
+}
+
+fn people_permit(appliance: &Appliance, name: &str) -> Result<Permit<EditUsers>> {
+    Ok(appliance.auth().operator_permit(OPERATOR, &project(appliance, name)?))
+}
+
+/// `user create`
+pub fn create_user(appliance: &Appliance, new: &NewUser) -> Result<Value> {
+    let permit = people_permit(appliance, &new.project)?;
+    let user = appliance.create_user(
+        &permit,
+        &admin::users::NewUser {
+            name: new.name.clone(),
+            web: new.web,
+            admin: new.admin,
+            server_admin: false,
+            role: new.role.clone(),
+            data: new.data.clone(),
+            practice: false,
+            id: None,
+            password: Some(Password::new(new.password.clone())),
+        },
+    )?;
+    Ok(json!({ "id": user.id, "username": user.wire_name(&new.project) }))
+}
+
+/// `user list`
+pub fn list_users(appliance: &Appliance, name: &str) -> Result<Value> {
+    let project = project(appliance, name)?;
+    let users: Vec<Value> =
+        appliance.auth().members(project.id).iter().map(|m| member_json(m, name)).collect();
+    Ok(json!({ "users": users }))
+}
+
+fn member_json(member: &Member, project: &str) -> Value {
+    let user: &User = &member.user;
+    let (kind, admin, role, active) = match &member.membership {
+        Some(membership) => ("web", membership.is_admin, &membership.role, membership.active && user.active),
+        None => ("mobile", false, &user.role, user.active),
+    };
+    let role = match role {
+        _ if admin => "admin",
+        Some(id) => preset_role(id).map_or(id.as_str(), |role| role.name),
+        None => "",
+    };
+    json!({
+        "id": user.id,
+        "username": user.username,
+        "wire_name": user.wire_name(project),
+        "kind": kind,
+        "role": role,
+        "active": if active { "active" } else { "inactive" },
+        "data": member.membership.as_ref().map_or(&user.user_data, |m| &m.user_data),
+    })
+}
+
+/// `user activate`, `user deactivate`
+pub fn set_active(appliance: &Appliance, project: &str, name: &str, active: bool) -> Result<Value> {
+    let permit = people_permit(appliance, project)?;
+    appliance.set_user_active(&permit, name, active)?;
+    Ok(json!({ "username": name, "active": active }))
+}
+
+/// `user password`
+pub fn set_password(appliance: &Appliance, project: &str, name: &str, password: &str) -> Result<Value> {
+    let permit = people_permit(appliance, project)?;
+    appliance.set_password(&permit, name, &Password::new(password))?;
+    Ok(json!({ "username": name }))
+}
+
+/// `api-key create`
+pub fn create_api_key(appliance: &Appliance, project: &str, user: &str) -> Result<Value> {
+    let permit = people_permit(appliance, project)?;
+    let key = appliance.create_api_key(&permit, user, OPERATOR)?;
+    Ok(json!({ "key": key, "username": user }))
+}
