@@ -131,7 +131,7 @@ impl Template {
         }
         body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
         let mut bytes = format!(
-            "POST /a/{}/receiver/ HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nX-OpenRosa-Version: 3.0\r\n\
+            "POST /a/{}/receiver/secure/ HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nX-OpenRosa-Version: 3.0\r\n\
              User-Agent: bolster-bench\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
              Content-Length: {}\r\n\r\n",
             target.project,

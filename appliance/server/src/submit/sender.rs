@@ -67,7 +67,7 @@ impl Sender {
             .build();
         Ok(Self {
             agent: config.into(),
-            url: format!("{base}/a/{}/receiver/{app}", command.project),
+            url: format!("{base}/a/{}/receiver/secure/{app}", command.project),
             authorization: basic(&user, password),
         })
     }
