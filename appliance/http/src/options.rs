@@ -32,10 +32,9 @@ pub struct HttpOptions {
     pub drain_bytes_max: u64,
     /// How long requests under way may go on after the order to stop.
     pub stop_time: Duration,
-    /// `https://host` as phones reach this place; taken from the request when absent.
+    /// `https://host` as phones reach this place; taken from the request when absent. With `https` cookies are
+    /// kept off plain connections.
     pub site: Option<String>,
-    /// The endpoint is reached by HTTPS only: cookies are marked so.
-    pub secure_cookies: bool,
 }
 
 /// Bodies up to this size cost nothing of `body_memory_max`.
@@ -56,7 +55,6 @@ impl Default for HttpOptions {
             drain_bytes_max: 64 << 20,
             stop_time: Duration::from_secs(10),
             site: None,
-            secure_cookies: false,
         }
     }
 }
