@@ -32,7 +32,7 @@ fn is_limited(name: &str) -> bool {
 
 /// Finds what makes a block unusable whatever the state: values too long, an unreadable `date_opened`, a
 /// case attachment whose file was not sent.
-pub fn check(block: &CaseBlock, attachments: Option<&[Attachment]>) -> Result<(), ContentError> {
+pub fn check(block: &CaseBlock, files: &[Attachment]) -> Result<(), ContentError> {
     if too_long(block.case_id.as_str()) {
         let detail = format!("case id longer than {ID_LEN_MAX} characters");
         return Err(ContentError::new(ErrorClass::IllegalCaseId, detail));
@@ -51,14 +51,12 @@ pub fn check(block: &CaseBlock, attachments: Option<&[Attachment]>) -> Result<()
             return Err(ContentError::new(ErrorClass::InvalidCaseIndex, detail));
         }
     }
-    if let Some(files) = attachments {
-        for action in &block.attachments {
-            if let AttachmentSource::File { src } = &action.source
-                && !files.iter().any(|f| f.name == *src)
-            {
-                let detail = format!("case '{}' attaches '{src}', which was not sent", block.case_id);
-                return Err(ContentError::new(ErrorClass::MissingAttachment, detail));
-            }
+    for action in &block.attachments {
+        if let AttachmentSource::File { src } = &action.source
+            && !files.iter().any(|f| f.name == *src)
+        {
+            let detail = format!("case '{}' attaches '{src}', which was not sent", block.case_id);
+            return Err(ContentError::new(ErrorClass::MissingAttachment, detail));
         }
     }
     Ok(())

@@ -35,6 +35,11 @@ pub fn anonymous(salt: &[u8; 16]) -> FormId {
     derive(&[b"anonymous", salt])
 }
 
+/// Id of a device log that came without one.
+pub fn device_log(xml_digest: &Digest) -> FormId {
+    derive(&[b"device log", &xml_digest.0])
+}
+
 /// Id of a submission that is no form: 32 hex digits, as CommCare HQ gives them.
 pub fn submission_error(salt: &[u8; 16]) -> FormId {
     let id = derive(&[b"submission error", salt]);

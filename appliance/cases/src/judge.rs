@@ -8,7 +8,7 @@ use crate::state::State;
 use bolster_model::id::ID_LEN_MAX;
 use bolster_model::{
     Attachment, CaseId, ContentError, Digest, ErrorClass, FormId, FormRow, FormState, LedgerMove, ParsedForm,
-    RulesVersion, SubmissionInfo, SubmitForm, Verdict,
+    SubmissionInfo, SubmitForm, Verdict,
 };
 
 /// A submission before its verdict.
@@ -24,8 +24,6 @@ pub struct Submission<'a> {
     pub salt: [u8; 16],
     /// Project id, for ids of clashes.
     pub project: [u8; 16],
-    /// Switches in force.
-    pub rules: RulesVersion,
 }
 
 /// What is to be committed.
@@ -64,10 +62,12 @@ pub fn judge<S: State>(state: &S, submission: &Submission<'_>) -> Result<Judgeme
         let problem = format!("IllegalFormId: form id longer than {ID_LEN_MAX} characters");
         return Ok(unparseable(submission, &problem));
     }
-    let submitted = instance.map_or_else(|| ids::anonymous(&submission.salt), FormId::new);
     if parsed.is_device_log {
+        // A log without id is known by its bytes, so that sending it again doubles nothing.
+        let submitted = instance.map_or_else(|| ids::device_log(&submission.xml_digest), FormId::new);
         return Ok(Judgement::Accept(fact(submission, parsed, submitted, None, Verdict::DeviceLog)));
     }
+    let submitted = instance.map_or_else(|| ids::anonymous(&submission.salt), FormId::new);
     let mut id = submitted.clone();
     for _ in 0..CLASHES_MAX {
         match state.form(&id)? {
@@ -79,7 +79,7 @@ pub fn judge<S: State>(state: &S, submission: &Submission<'_>) -> Result<Judgeme
             None if state.form_elsewhere(&id)? => {}
             None => {
                 let given = (id != submitted).then(|| submitted.clone());
-                let error = content(state, parsed, &submission.info.attachments, submission.rules)?;
+                let error = content(state, parsed, &submission.info.attachments)?;
                 let verdict = match error {
                     None => Verdict::Normal,
                     Some(e) => Verdict::Error { problem: e.problem(), missing_cases: e.missing_cases },
@@ -152,7 +152,7 @@ fn resend<S: State>(
     if !curable || row.xml_digest != submission.xml_digest {
         return Ok(Judgement::Accept(duplicate));
     }
-    Ok(match content(state, parsed, &row.attachments, submission.rules)? {
+    Ok(match content(state, parsed, &row.attachments)? {
         None => Judgement::Cured { form_id: row.form_id.clone(), duplicate },
         Some(error) => Judgement::StillError { form_id: row.form_id.clone(), problem: error.problem() },
     })
@@ -167,7 +167,7 @@ fn edit<S: State>(
     let carried =
         row.attachments.iter().filter(|o| !submission.info.attachments.iter().any(|n| n.name == o.name));
     let files: Vec<Attachment> = submission.info.attachments.iter().chain(carried).cloned().collect();
-    let error = content(state, parsed, &files, submission.rules)?;
+    let error = content(state, parsed, &files)?;
     let verdict = Verdict::EditOf {
         deprecated_form_id: ids::deprecated(&row.form_id, &row.position, &row.xml_digest),
         error: error.map(|e| (e.problem(), e.missing_cases)),
@@ -180,15 +180,13 @@ pub fn content<S: State>(
     state: &S,
     parsed: &ParsedForm,
     attachments: &[Attachment],
-    rules: RulesVersion,
 ) -> Result<Option<ContentError>, S::Error> {
     if let Some(error) = &parsed.content_error {
         return Ok(Some(error.clone()));
     }
-    let files = rules.has(RulesVersion::CASE_ATTACHMENTS).then_some(attachments);
     let mut previous: Option<&CaseId> = None;
     for block in &parsed.case_blocks {
-        if let Err(error) = apply::check(block, files) {
+        if let Err(error) = apply::check(block, attachments) {
             return Ok(Some(error));
         }
         if previous != Some(&block.case_id) {

@@ -46,14 +46,13 @@ fn block() -> impl Strategy<Value = CaseBlock> {
         (name.to_owned(), value)
     };
     let values = prop::collection::vec((name, value).prop_map(date_safe), 0..4);
-    let index = (0u8..3, prop::option::of(0u8..4), any::<bool>()).prop_map(|(name, target, extension)| {
-        IndexAction {
+    let index =
+        (0u8..3, prop::option::of(0u8..4), any::<bool>()).prop_map(|(name, target, extension)| IndexAction {
             identifier: format!("index-{name}"),
             referenced_type: "t".to_owned(),
             referenced_id: target.map(case_id),
             relationship: if extension { Relationship::Extension } else { Relationship::Child },
-        }
-    });
+        });
     (0u8..4, values.clone(), values, 0u8..8, prop::collection::vec(index, 0..2), 0i64..1000).prop_map(
         |(case, create, update, close, indices, modified)| CaseBlock {
             case_id: case_id(case),
@@ -142,8 +141,7 @@ fn play(project: &mut Project, at: Timestamp, step: &Step) {
             project.commit(Fact::DeleteForm(fact), None);
         }
         Step::Rebuild { case } => {
-            let fact =
-                RebuildCase { case_id: case_id(*case), reason: "r".into(), user_id: "a".into(), at };
+            let fact = RebuildCase { case_id: case_id(*case), reason: "r".into(), user_id: "a".into(), at };
             project.commit(Fact::RebuildCase(fact), None);
         }
     }

@@ -100,7 +100,6 @@ impl Project {
             xml_digest: Digest([bytes; 32]),
             salt,
             project: [1; 16],
-            rules: self.rules,
         };
         let judgement = sure(judge(self, &submission));
         if let Judgement::Accept(form) = &judgement {
@@ -117,7 +116,11 @@ impl Project {
         for change in &changes.cases {
             let id = change.case.id.clone();
             let list = rows.transactions.entry(id.clone()).or_default();
-            assert_eq!(list.len() as u32, change.transactions_before, "the list was as long as the rules think");
+            assert_eq!(
+                list.len() as u32,
+                change.transactions_before,
+                "the list was as long as the rules think"
+            );
             list.truncate(change.transactions_from as usize);
             list.extend(change.transactions.iter().cloned());
             list.truncate(change.case.transaction_count as usize);

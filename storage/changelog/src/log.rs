@@ -1,7 +1,7 @@
 //! The log itself: open, stamp, append, rotate.
 //!
 //! Invariants: a frame is written and flushed before the next one begins; positions are contiguous; hybrid
-//! times and stream positions never repeat; after a failed flush nothing is appended any more.
+//! times and stream positions never repeat; after a failed flush nothing is appended to that segment any more.
 
 use crate::compress::DICTIONARY_ID;
 use crate::entry::{
@@ -91,11 +91,11 @@ pub enum AppendError {
     /// No room; nothing was written, and it may be tried again.
     #[error("the disk is full")]
     DiskFull,
-    /// A write or flush failed. The log refuses everything until it is opened again.
+    /// A write or flush failed. Nothing of the batch counts; the next one begins a new segment.
     #[error("the change log could not be written")]
     Failed(#[source] io::Error),
-    /// An earlier write or flush failed.
-    #[error("the change log is closed after an earlier failure; restart the appliance")]
+    /// An earlier write or flush failed, and no new segment could be begun since.
+    #[error("the change log is closed after an earlier failure; it is tried again with each write")]
     Closed,
 }
 
@@ -264,7 +264,11 @@ impl Log {
 
     fn append_frame(&mut self, count: u32) -> Result<(), AppendError> {
         if self.failed {
-            return Err(AppendError::Closed);
+            // What a failed flush left in the old segment cannot be known. A new segment begins where the last
+            // good flush ended; the old one counts up to there only.
+            self.ahead = None;
+            self.rotate().map_err(|_| AppendError::Closed)?;
+            self.failed = false;
         }
         let len = self.frame.len() as u64;
         let has_frames = self.next_lsn > self.segment_first_lsn;

@@ -94,7 +94,10 @@ impl Shared {
         let mut segments = self.segments.write().unwrap_or_else(|e| e.into_inner());
         let index = std::mem::take(&mut *self.active.write().unwrap_or_else(|e| e.into_inner()));
         *self.active_file.write().unwrap_or_else(|e| e.into_inner()) = file;
-        segments.push(first_lsn);
+        // After a failed flush of its first frame a segment is begun again at the same place.
+        if segments.last() != Some(&first_lsn) {
+            segments.push(first_lsn);
+        }
         index
     }
 
@@ -278,6 +281,11 @@ impl Entries {
     /// Takes the next frame of the segment, or lets the next segment be sought.
     fn next_frame(&mut self) -> Result<(), ReadError> {
         let Some(place) = &mut self.place else { return Ok(()) };
+        // What may follow in a segment that was given up after a failed flush never counted.
+        if self.shared.segment_after(place.segment).is_some_and(|next| next <= self.next) {
+            self.place = None;
+            return Ok(());
+        }
         match read_frame(&*place.file, place.offset)? {
             Some(frame) if frame.header.first_lsn == self.next => {
                 place.body = frame.body;

@@ -21,7 +21,7 @@ pub enum CommitError {
     /// No room; nothing happened, and it may be tried again.
     #[error("the disk is full")]
     DiskFull,
-    /// The log could not be written; the store takes nothing more until it is opened again.
+    /// The log could not be written; nothing of the batch counts.
     #[error("the change log could not be written")]
     Log(#[source] AppendError),
 }

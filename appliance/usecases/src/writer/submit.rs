@@ -37,7 +37,6 @@ fn attempt(batch: &mut Batch<'_>, memo: &mut Memo, job: &SubmitJob) -> Result<Su
             xml_digest: job.xml_digest,
             salt: job.salt,
             project: job.project.0,
-            rules: job.rules,
         };
         judge(&state, &submission)?
     };
@@ -161,7 +160,7 @@ fn curable(batch: &Batch<'_>, memo: &Memo, job: &SubmitJob, form_id: &FormId) ->
     if row.state != bolster_model::FormState::Error || row.deleted.is_some() {
         return Ok(false);
     }
-    Ok(bolster_cases::judge::content(&state, &form.parsed, &row.attachments, form.rules)?.is_none())
+    Ok(bolster_cases::judge::content(&state, &form.parsed, &row.attachments)?.is_none())
 }
 
 /// Makes an error form normal, with the extensions that it closes.
