@@ -350,7 +350,7 @@ impl Reader<'_, '_> {
         if first.start & Span::SIDE == 0 && second.start == first.start + first.len {
             return Span { start: first.start, len: first.len + second.len };
         }
-        let start = self.to_side(first);
+        let start = self.moved_aside(first);
         self.side.push_str(&self.text[second.range()]);
         self.side_span(start)
     }
@@ -367,7 +367,7 @@ impl Reader<'_, '_> {
         if open.leading {
             let node = open.node as usize;
             let text = self.nodes[node].text;
-            let start = self.to_side(text);
+            let start = self.moved_aside(text);
             self.side.push(c);
             self.nodes[node].text = self.side_span(start);
         }
@@ -375,7 +375,7 @@ impl Reader<'_, '_> {
     }
 
     /// Makes a span the last of the side text; where it starts there.
-    fn to_side(&mut self, span: Span) -> usize {
+    fn moved_aside(&mut self, span: Span) -> usize {
         if span.start & Span::SIDE != 0 && span.range().end == self.side.len() {
             return span.range().start;
         }
