@@ -11,7 +11,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bolster-env", &["bolster-model"]),
     ("bolster-changelog", &["bolster-codec", "bolster-env", "bolster-model"]),
     ("bolster-blobs", &["bolster-env", "bolster-model"]),
-    ("bolster-shards", &["bolster-codec", "bolster-env", "bolster-model"]),
+    // Shards read the log themselves when they catch up or are built again.
+    ("bolster-shards", &["bolster-changelog", "bolster-codec", "bolster-env", "bolster-model"]),
     (
         "bolster-store",
         &[
