@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_form_is_as_long_as_forms_are() {
-        let target = Target { user_id: &"0123456789abcdef0123456789abcdef"[..], ..target() };
+        let target = Target { user_id: "0123456789abcdef0123456789abcdef", ..target() };
         let template = Template::new(&target, Kind::Update, Shape { cases_per_form: 1, photo_bytes: 0 });
         assert!((1200..1700).contains(&template.xml_len()), "{}", template.xml_len());
     }
