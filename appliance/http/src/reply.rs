@@ -23,9 +23,12 @@ pub enum ReplyBody {
     File(FileBody),
 }
 
+/// A chunk on its way, and the reader for the next one.
+type Reading = JoinHandle<(BlobReader, Result<Vec<u8>, BlobError>)>;
+
 /// A file being sent.
 pub struct FileBody {
-    reading: Option<JoinHandle<(BlobReader, Result<Vec<u8>, BlobError>)>>,
+    reading: Option<Reading>,
     left: u64,
 }
 
@@ -37,7 +40,7 @@ impl FileBody {
     }
 }
 
-fn read(mut reader: BlobReader) -> JoinHandle<(BlobReader, Result<Vec<u8>, BlobError>)> {
+fn read(mut reader: BlobReader) -> Reading {
     spawn_blocking(move || {
         let chunk = reader.chunk();
         (reader, chunk)

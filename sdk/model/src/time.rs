@@ -23,7 +23,10 @@ pub struct Civil {
 
 /// Days from 1970-01-01 of a date in the proleptic Gregorian calendar; `None` if there is no such day.
 pub fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i64> {
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month)
+    if !(1..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in_month(year, month)
     {
         return None;
     }

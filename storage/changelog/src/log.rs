@@ -280,7 +280,7 @@ impl Log {
         let result = self.write_frame(&frame);
         self.frame = frame;
         result?;
-        self.shared.appended(self.next_lsn, self.offset, |index, lsn, at| push_index(index, lsn, at));
+        self.shared.appended(self.next_lsn, self.offset, push_index);
         self.offset += len;
         Ok(())
     }

@@ -34,16 +34,16 @@ impl Backend {
 
 impl StorageBackend for Backend {
     fn len(&self) -> Result<u64, BackendIoError> {
-        Ok(self.file.len()?)
+        self.file.len()
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), BackendIoError> {
-        Ok(self.file.read_at(offset, out)?)
+        self.file.read_at(offset, out)
     }
     fn set_len(&self, len: u64) -> Result<(), BackendIoError> {
-        Ok(self.file.set_len(len)?)
+        self.file.set_len(len)
     }
     fn sync_data(&self) -> Result<(), BackendIoError> {
-        Ok(self.file.sync_data()?)
+        self.file.sync_data()
     }
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), BackendIoError> {
         self.file.write_at(offset, data)?;

@@ -17,6 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::Duration;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+/// A table of a snapshot, if it exists there.
+type OpenedTable = Option<ReadOnlyTable<&'static [u8], &'static [u8]>>;
 
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 const APPLIED: &str = "applied_lsn";
@@ -452,14 +454,11 @@ fn write_rows<'a>(
 /// redb as it was at one moment; opened tables are kept.
 pub struct Snapshot {
     read: ReadTransaction,
-    tables: [std::cell::OnceCell<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>>; 13],
+    tables: [std::cell::OnceCell<OpenedTable>; 13],
 }
 
 impl Snapshot {
-    fn table(
-        &self,
-        table: Table,
-    ) -> Result<Option<&ReadOnlyTable<&'static [u8], &'static [u8]>>, ShardError> {
+    fn table(&self, table: Table) -> Result<&OpenedTable, ShardError> {
         let cell = &self.tables[table as usize];
         if cell.get().is_none() {
             let opened = match self.read.open_table(definition(table)) {
@@ -470,7 +469,7 @@ impl Snapshot {
             // Only this thread has the cell, and it is empty.
             let _ = cell.set(opened);
         }
-        Ok(cell.get().and_then(Option::as_ref))
+        Ok(cell.get().unwrap_or(&None))
     }
 
     /// One row.

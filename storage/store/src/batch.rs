@@ -54,6 +54,9 @@ impl StoreWriter {
     }
 }
 
+/// A row and what the batch held of it before: nothing, a removal, a value.
+type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
+
 /// A batch being built. Its reads see its own rows.
 pub struct Batch<'s> {
     log: LogBatch<'s>,
@@ -62,7 +65,7 @@ pub struct Batch<'s> {
     /// Rows of the batch so far, the last write of each.
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// What `rows` held before each write since the last commit boundary.
-    undo: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    undo: Vec<Undo>,
     entry_ops: Vec<Op>,
     entry_local: Vec<Op>,
     ops: Vec<Op>,

@@ -120,6 +120,8 @@ impl Observer<'_> {
                 "HTTP_X_OPENROSA_VERSION": info.headers.version, "HTTP_DATE": info.headers.date,
                 "HTTP_ACCEPT_LANGUAGE": info.headers.accept_language,
             },
+            "deleted_on": time(row.deleted.as_ref().map(|d| d.0)),
+            "deletion_id": row.deleted.as_ref().map(|d| &d.1), "duplicate_count": row.duplicate_count,
             "history": row.operations.iter().map(|o| json!({
                 "operation": o.kind.name(), "user": o.user_id, "date": time(Some(o.date)),
             })).collect::<Vec<_>>(),
@@ -182,6 +184,7 @@ impl Observer<'_> {
             (a.name.clone(), json!({"content_type": a.content_type, "length": a.length, "md5": hex(&a.md5)}))
         };
         Ok(Some(json!({
+            "doc_type": if case.deletion.is_deleted() { "CommCareCase-Deleted" } else { "CommCareCase" },
             "type": case.case_type.value, "name": case.name.value, "owner_id": case.owner_id.value,
             "external_id": case.external_id.value, "location_id": case.location_id.value,
             "opened_on": time(case.opened_on), "opened_by": case.opened_by,

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use bolster_auth::{Administer, EditData, EditUsers, Password, Project, User};
+use bolster_auth::{
+    Administer, EditData, EditUsers, Membership, Password, Permission, PermissionSet, Project, Role, User,
+    kind,
+};
 use bolster_env::{Clock, Env, OsRandom, SimClock, SimDisk, SystemClock};
-use bolster_model::{CaseId, FormId};
+use bolster_model::{AdminDocument, CaseId, FormId, ProjectId};
 use bolster_store::{LogOptions, StoreOptions};
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::change_forms::ChangeError;
-use bolster_usecases::{Appliance, ServerSettings};
+use bolster_usecases::{Appliance, DocumentFact, ServerSettings};
 use bolster_wire::times;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::faulty_disk::FaultyDisk;
@@ -26,6 +30,9 @@ const OPERATOR: &str = "operator";
 /// Settings of projects that scenarios use, all off unless they say otherwise.
 const PROJECT_SWITCHES: [&str; 4] =
     ["secure_submissions", "auto_close_extensions", "case_attachments", "forbid_user_mismatch"];
+
+/// How scenarios call a practice worker.
+const PRACTICE: [&str; 4] = ["practice", "is_practice_user", "demo", "is_demo_user"];
 
 /// The appliance under test.
 pub struct World {
@@ -175,23 +182,61 @@ impl World {
         let name = text("username").context("a user without username")?;
         let project = self.project_named(user["project"].as_str())?;
         let web = user["kind"] == "web";
-        let wanted: Option<Vec<&str>> =
-            user["permissions"].as_array().map(|p| p.iter().filter_map(Value::as_str).collect());
+        let permissions = permissions(&user["permissions"])?;
         let new = NewUser {
             name: name.clone(),
             web,
-            admin: web && wanted.is_none(),
+            admin: web && permissions.is_none(),
             server_admin: false,
-            role: wanted.map(|w| preset_role(&w)).transpose()?,
+            role: None,
             data: Default::default(),
-            practice: user["practice"] == true || user["is_demo"] == true || user["demo"] == true,
+            practice: PRACTICE.iter().any(|key| user[*key] == true),
             id: text("id"),
             password: text("password").map(Password::new),
         };
         let permit = self.appliance()?.auth().operator_permit::<EditUsers>(OPERATOR, &project);
         let made = self.appliance()?.create_user(&permit, &new)?;
+        if let Some(permissions) = permissions {
+            self.give_role(&project, &made, permissions)?;
+        }
         self.users.push(Known { id: made.id.clone(), name, project: project.name.clone() });
         Ok(())
+    }
+
+    /// Gives a user a role of its own with exactly these permissions.
+    fn give_role(&self, project: &Project, user: &User, permissions: PermissionSet) -> Result<()> {
+        let role =
+            Role { id: format!("role of {}", user.id), name: format!("role of {}", user.id), permissions };
+        let mut documents = vec![self.document(project.id, kind::ROLE, &role.id, &role)?];
+        if user.is_web() {
+            let members = self.appliance()?.auth().members(project.id);
+            let member = members.iter().find(|m| m.user.id == user.id).and_then(|m| m.membership.clone());
+            let member = Membership { role: Some(role.id), ..(*member.context("no member")?).clone() };
+            documents.push(self.document(project.id, kind::MEMBERSHIP, &user.id, &member)?);
+        } else {
+            let user = User { role: Some(role.id), ..user.clone() };
+            documents.push(self.document(project.id, kind::USER, &user.id, &user)?);
+        }
+        Ok(self.appliance()?.commit_documents(documents)?)
+    }
+
+    fn document<T: Serialize>(
+        &self,
+        project: ProjectId,
+        kind: &str,
+        id: &str,
+        of: &T,
+    ) -> Result<DocumentFact> {
+        let document = AdminDocument {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            json: Some(serde_json::to_string(of)?),
+            action: "set up by a scenario".to_owned(),
+            changed: Vec::new(),
+            actor: OPERATOR.to_owned(),
+            at: self.clock.now(),
+        };
+        Ok((project, document, false))
     }
 
     /// A user by id, name or wire name.
@@ -214,6 +259,17 @@ impl World {
                 ("do" | "at" | "user" | "expect", _) => {}
                 ("active" | "is_active", Value::Bool(active)) => {
                     self.appliance()?.set_user_active(&permit, &user.username, *active)?;
+                }
+                (key, Value::Bool(practice)) if PRACTICE.contains(&key) => {
+                    let changed = User { practice: *practice, ..(*user).clone() };
+                    let level = user.project.unwrap_or(ProjectId::ZERO);
+                    let document = self.document(level, kind::USER, &user.id, &changed)?;
+                    self.appliance()?.commit_documents(vec![document])?;
+                }
+                ("permissions", named) => {
+                    if let Some(permissions) = permissions(named)? {
+                        self.give_role(&project, &user, permissions)?;
+                    }
                 }
                 ("password", Value::String(password)) => {
                     let password = Password::new(password.clone());
@@ -348,15 +404,22 @@ impl Drop for World {
     }
 }
 
-/// The preset role that comes nearest to a list of permissions, in HQ's names.
-fn preset_role(wanted: &[&str]) -> Result<String> {
-    let fits = |role: &&bolster_auth::permissions::PresetRole| {
-        let asked = ["edit_data", "access_api"];
-        asked.iter().all(|name| {
-            let permission = bolster_auth::Permission::named(name);
-            permission.is_some_and(|p| role.permissions.has(p) == wanted.contains(name))
-        })
+/// Permissions by HQ's names, as a list or as an object of switches; `None` when nothing is said.
+fn permissions(named: &Value) -> Result<Option<PermissionSet>> {
+    let names: Vec<&str> = match named {
+        Value::Null => return Ok(None),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        Value::Object(map) => {
+            map.iter().filter(|(_, on)| **on == true).map(|(name, _)| name.as_str()).collect()
+        }
+        other => bail!("{other} are no permissions"),
     };
-    let role = bolster_auth::permissions::PRESET_ROLES.iter().find(fits);
-    role.map(|r| r.id.to_owned()).with_context(|| format!("no role has exactly {}", wanted.join(", ")))
+    let known = |name: &str| {
+        let permission = Permission::named(&name.replace(' ', "_"));
+        permission.with_context(|| format!("the permission '{name}' is not known"))
+    };
+    let mut all = names.into_iter().map(known).collect::<Result<Vec<_>>>()?;
+    // A role that does not say otherwise reaches all locations.
+    all.push(Permission::AccessAllLocations);
+    Ok(Some(PermissionSet::of(&all)))
 }

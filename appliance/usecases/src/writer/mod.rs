@@ -160,6 +160,7 @@ impl WriterHandle {
     }
 
     /// Queues a job, or gives it back with the reason.
+    #[expect(clippy::result_large_err, reason = "the caller gets its job back whole")]
     pub(crate) fn send(&self, job: Job) -> Result<(), (Job, WriteError)> {
         if self.refuse.load(Ordering::Relaxed) && matches!(job, Job::Submit(_)) {
             return Err((job, WriteError::Busy));
