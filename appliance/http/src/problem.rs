@@ -372,3 +372,33 @@ fn write_facts(error: &WriteError) -> Facts {
         WriteError::Storage(_) => internal(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// Codes are written as literals with a hyphen or as one of these words.
+    const PLAIN: [&str; 6] = ["authtype", "busy", "internal", "maintenance", "method", "bad-request"];
+
+    #[test]
+    fn every_code_has_a_page_and_every_page_a_code() {
+        let source = include_str!("problem.rs");
+        let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+        let is_code = |text: &&str| {
+            let hyphened = text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            hyphened || PLAIN.contains(text)
+        };
+        let codes: BTreeSet<String> =
+            code.split('"').skip(1).step_by(2).filter(is_code).map(str::to_owned).collect();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+        let pages: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| {
+                entry.unwrap().file_name().into_string().unwrap().strip_suffix(".md").map(str::to_owned)
+            })
+            .filter(|name| name != "README")
+            .collect();
+        assert_eq!(codes, pages);
+    }
+}

@@ -1,3 +1,5 @@
+//! Bodies as clients send them, whole and byte by byte.
+
 use super::*;
 
 /// What comes out of a body given in pieces: parts with head and data, or the error.

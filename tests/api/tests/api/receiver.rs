@@ -261,8 +261,8 @@ fn outcomes_for_both_kinds_of_clients() {
     let bad_block = form_with("bad", &create("", "x"));
     let log = "<device_report xmlns=\"http://code.javarosa.org/devicereport\"><device_id>d</device_id></device_report>";
     let new = |headers: &[(&str, &str)], xml: &str| server.post("/a/demo/receiver/", headers, xml.as_bytes());
-    let (three, two): (&[(&str, &str)], &[(&str, &str)]) =
-        (&[("X-OpenRosa-Version", "3.0")], &[("X-OpenRosa-Version", "2.0")]);
+    let three: &[(&str, &str)] = &[("X-OpenRosa-Version", "3.0")];
+    let two: &[(&str, &str)] = &[("X-OpenRosa-Version", "2.0")];
     new(three, &form("dup"));
     let rows = [
         (
