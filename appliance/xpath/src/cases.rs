@@ -299,11 +299,7 @@ impl DataSource for CaseSnapshot {
                     out.push(id(INDEX, row, 0));
                 }
             }
-            CASE if name == self.n_attachment => {
-                if !self.files_of(row).is_empty() {
-                    out.push(id(ATTACHMENT, row, 0));
-                }
-            }
+            CASE if name == self.n_attachment => out.push(id(ATTACHMENT, row, 0)),
             CASE => {
                 if let Some(at) = self.n_dates.iter().position(|n| *n == name) {
                     out.push(id(DATE, row, at));

@@ -2,37 +2,25 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::value::{java_double, text_to_number};
+use crate::value::java_double;
 
 const EARTH_RADIUS_M: f64 = 6_371_009.0;
 
-fn coordinates(text: &str, cx: &Context<'_>) -> Result<(f64, f64), Error> {
-    let mut parts = text.split(' ').filter(|p| !p.is_empty()).map(|part| {
-        let part = part.trim();
-        let n = part.parse::<f64>().unwrap_or_else(|_| text_to_number(part, cx.host));
-        if n.is_nan() {
-            Err(Error::type_mismatch(format!("'{text}' is not a point: latitude and longitude")))
-        } else {
-            Ok(n)
-        }
-    });
-    let first = parts.next().transpose()?;
-    let second = parts.next().transpose()?;
-    for rest in parts {
-        rest?;
+fn coordinates(text: &str) -> Result<(f64, f64), Error> {
+    let parts = crate::functions::pieces(text);
+    if parts.len() < 2 {
+        return Err(Error::generic("Fewer than two coordinates provided"));
     }
-    match (first, second) {
-        (Some(lat), Some(lon)) => Ok((lat, lon)),
-        _ => Err(Error::generic("Fewer than two coordinates provided")),
-    }
+    let numbers: Vec<f64> = parts.into_iter().map(number).collect::<Result<_, _>>()?;
+    Ok((numbers[0], numbers[1]))
 }
 
 /// Metres between two points along a sphere; -1 if either is empty.
-pub(crate) fn distance(from: &str, to: &str, cx: &Context<'_>) -> Result<f64, Error> {
+pub(crate) fn distance(from: &str, to: &str) -> Result<f64, Error> {
     if from.is_empty() || to.is_empty() {
         return Ok(-1.0);
     }
-    let (a, b) = (coordinates(from, cx)?, coordinates(to, cx)?);
+    let (a, b) = (coordinates(from)?, coordinates(to)?);
     let (lat1, lat2) = (a.0.to_radians(), b.0.to_radians());
     let dlat = (lat2 - lat1) / 2.0;
     let dlon = (b.1 - a.1).to_radians() / 2.0;
@@ -41,7 +29,7 @@ pub(crate) fn distance(from: &str, to: &str, cx: &Context<'_>) -> Result<f64, Er
 }
 
 fn number(text: &str) -> Result<f64, Error> {
-    text.trim().parse::<f64>().map_err(|_| Error::generic(format!("'{text}' is not a coordinate")))
+    text.trim().parse::<f64>().map_err(|_| Error::type_mismatch(format!("'{text}' is not a coordinate")))
 }
 
 fn checked(lat: f64, lon: f64) -> Result<(f64, f64), Error> {
@@ -55,10 +43,11 @@ fn polygon(text: &str) -> Result<Vec<(f64, f64)>, Error> {
     if text.trim().is_empty() {
         return Err(Error::generic("The polygon is empty"));
     }
-    let numbers: Vec<f64> = text.trim().split(' ').map(number).collect::<Result<_, _>>()?;
-    if numbers.len() % 2 != 0 || numbers.len() < 6 {
+    let parts: Vec<&str> = text.trim().split(' ').collect();
+    if parts.len() % 2 != 0 || parts.len() < 6 {
         return Err(Error::generic("A polygon needs at least three pairs of latitude and longitude"));
     }
+    let numbers: Vec<f64> = parts.into_iter().map(number).collect::<Result<_, _>>()?;
     let mut points: Vec<_> =
         numbers.chunks_exact(2).map(|p| checked(p[0], p[1])).collect::<Result<_, _>>()?;
     if points.first() != points.last() {
@@ -67,18 +56,18 @@ fn polygon(text: &str) -> Result<Vec<(f64, f64)>, Error> {
     Ok(points)
 }
 
-fn point(text: &str, cx: &Context<'_>) -> Result<(f64, f64), Error> {
+fn point(text: &str) -> Result<(f64, f64), Error> {
     if text.is_empty() {
         return Err(Error::generic("The point is empty"));
     }
-    let (lat, lon) = coordinates(text, cx)?;
+    let (lat, lon) = coordinates(text)?;
     checked(lat, lon)
 }
 
 /// Ray cast along the longitude.
-pub(crate) fn inside(at: &str, area: &str, cx: &Context<'_>) -> Result<bool, Error> {
+pub(crate) fn inside(at: &str, area: &str) -> Result<bool, Error> {
     let polygon = polygon(area)?;
-    let (lat, lon) = point(at, cx)?;
+    let (lat, lon) = point(at)?;
     if polygon.contains(&(lat, lon)) {
         return Ok(true);
     }
@@ -96,7 +85,7 @@ pub(crate) fn inside(at: &str, area: &str, cx: &Context<'_>) -> Result<bool, Err
 /// The nearest point of the border, as `lat lon`.
 pub(crate) fn closest(at: &str, area: &str, cx: &Context<'_>) -> Result<String, Error> {
     let polygon = polygon(area)?;
-    let from = point(at, cx)?;
+    let from = point(at)?;
     let mut best = (f64::INFINITY, polygon[0]);
     for pair in polygon.windows(2) {
         cx.spend(100)?;

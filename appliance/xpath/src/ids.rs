@@ -62,10 +62,12 @@ pub(crate) fn compress(
             "id-compress() needs growth and lead symbols that are different and not empty",
         ));
     }
-    if !(number >= 0.0) || number > 9.2e18 || fixed.is_nan() {
+    if number < 0.0 {
         return Err(Error::generic("id-compress() needs a number that is not negative"));
     }
-    let mut left = number as u64;
+    // Whole numbers saturate at 32 bits, and what is no number counts as 0.
+    let mut left = number as i32 as u64;
+    let fixed = f64::from(fixed as i32);
     let mut out = Vec::new();
     let mut digit = |set: &[char], left: &mut u64| {
         out.push(set[(*left % set.len() as u64) as usize]);

@@ -73,7 +73,10 @@ impl DataSource for IndexedTree {
     }
 
     fn all_children(&self, node: NodeId, out: &mut NodeList) {
-        self.tree.all_children(node, out);
+        // Storage answers by name only; its rows have no wildcard.
+        if node != self.tree.root() {
+            self.tree.all_children(node, out);
+        }
     }
 
     fn child_at(&self, node: NodeId, name: Name, position: usize) -> Option<NodeId> {
@@ -89,7 +92,7 @@ impl DataSource for IndexedTree {
     }
 
     fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool {
-        self.tree.has_path(steps)
+        steps.get(1).is_none_or(|step| step.0.is_some()) && self.tree.has_path(steps)
     }
 
     fn infers_numbers(&self) -> bool {

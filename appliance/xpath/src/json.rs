@@ -41,14 +41,8 @@ impl Reader {
             }
             let (key, _) = self.value(depth)?;
             let key = key?;
-            match self.next()? {
-                ':' => {}
-                '=' => {
-                    if self.chars.get(self.at) == Some(&'>') {
-                        self.at += 1;
-                    }
-                }
-                _ => return None,
+            if self.next()? != ':' {
+                return None;
             }
             let (value, text) = self.value(depth)?;
             if seen.contains(&key) {

@@ -287,8 +287,8 @@ pub fn java_double(n: f64) -> String {
     }
 }
 
-/// Fractional days since 1970-01-01 local time, with changes of the offset removed.
+/// Fractional days since 1970-01-01 in the zone of the process, with changes of its offset removed.
 pub(crate) fn fractional_days(ms: i64, host: &dyn Host) -> f64 {
-    let local = ms + host.offset_ms(Zone::User, ms);
+    let local = ms.saturating_add(host.offset_ms(Zone::Process, ms));
     local as f64 / 86_400_000.0
 }

@@ -29,6 +29,18 @@ fn chain_to(source: &dyn DataSource, node: NodeId) -> Chain {
     chain
 }
 
+/// `*` over an inline secondary instance lists the children name by name, in the order the names first appear.
+fn group_by_name(source: &dyn DataSource, nodes: &mut NodeList) {
+    let mut order: Vec<Name> = Vec::new();
+    for &node in nodes.iter() {
+        let name = source.name(node);
+        if !order.contains(&name) {
+            order.push(name);
+        }
+    }
+    nodes.sort_by_key(|node| order.iter().position(|name| *name == source.name(*node)));
+}
+
 impl<'a> Evaluator<'_, 'a> {
     fn main(&self, path: &'a Path) -> Result<&'a dyn DataSource, Error> {
         self.context.main.ok_or_else(|| {
@@ -93,6 +105,7 @@ impl<'a> Evaluator<'_, 'a> {
         let mut level = 0;
         let mut along = !below.is_empty();
         let mut structure_fits = true;
+        let mut resolved: SmallVec<[Option<Name>; 8]> = SmallVec::new();
         match base {
             Some(node) => set.push(node),
             None => {
@@ -101,13 +114,14 @@ impl<'a> Evaluator<'_, 'a> {
                 match steps.next() {
                     None => set.push(root),
                     Some(step) => {
-                        structure_fits = !step.attribute
-                            && step.name.is_none_or(|name| {
+                        structure_fits = step.attribute
+                            || step.name.is_none_or(|name| {
                                 !source.checks_root() || self.translate(name, source) == source.name(root)
                             });
                         if structure_fits {
                             set.push(root);
                         }
+                        resolved.push(step.name.map(|name| self.translate(name, source)));
                         level = 1;
                     }
                 }
@@ -139,6 +153,7 @@ impl<'a> Evaluator<'_, 'a> {
                 }
             }
             level += 1;
+            resolved.push(name);
             set = self.level(set, step, name, pin, source, instance, frame)?;
             if set.len() > self.context.limits.nodes {
                 return Err(Error::new(
@@ -148,7 +163,7 @@ impl<'a> Evaluator<'_, 'a> {
             }
         }
         let mut invalid = None;
-        if set.is_empty() && !(structure_fits && self.exists(path, base, source)) {
+        if set.is_empty() && !(structure_fits && self.exists(path, base, source, &resolved)) {
             invalid = Some(Box::new(self.no_such_path(path, base, source, instance)));
         }
         set.retain(|node| source.relevant(*node));
@@ -192,7 +207,12 @@ impl<'a> Evaluator<'_, 'a> {
                     predicates = &predicates[used..];
                 }
                 (Some(name), None) => source.children(parent, name, &mut found),
-                (None, _) => source.all_children(parent, &mut found),
+                (None, _) => {
+                    source.all_children(parent, &mut found);
+                    if instance.is_some() && source.infers_numbers() {
+                        group_by_name(source, &mut found);
+                    }
+                }
             }
             self.context.spend(found.len() as u64)?;
             if !predicates.is_empty() {
@@ -240,15 +260,22 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// Whether the whole path exists in the structure, templates included.
-    fn exists(&self, path: &'a Path, base: Option<NodeId>, source: &dyn DataSource) -> bool {
+    fn exists(
+        &self,
+        path: &'a Path,
+        base: Option<NodeId>,
+        source: &dyn DataSource,
+        resolved: &[Option<Name>],
+    ) -> bool {
         let mut levels: SmallVec<[(Option<Name>, bool); 8]> = SmallVec::new();
         if let Some(node) = base {
             for node in chain_to(source, node) {
                 levels.push((Some(source.name(node)), source.is_attribute(node)));
             }
         }
-        for step in &path.steps {
-            levels.push((step.name.map(|name| self.translate(name, source)), step.attribute));
+        for (at, step) in path.steps.iter().enumerate() {
+            let written = || step.name.map(|name| self.translate(name, source));
+            levels.push((resolved.get(at).copied().unwrap_or_else(written), step.attribute));
         }
         if levels.is_empty() {
             return true;

@@ -1,6 +1,6 @@
 //! Compares an outcome with a recorded one.
 
-use bolster_xpath::{Context, Error, NodeRef, Value, format_number};
+use bolster_xpath::{Context, Error, NodeRef, Nodeset, Value, format_number};
 use serde_json::Value as Json;
 
 /// Compares; `Err` says what differs.
@@ -104,7 +104,7 @@ fn same<'a>(expected: &Json, got: &Value<'a>, approx: bool, context: &Context<'a
             let members = expected["nodes"].as_array().map_or(&[][..], |v| v);
             let fits = |wanted: &Json, node: NodeRef<'a>| {
                 wanted["ref"].as_str().is_none_or(|r| r == node.path())
-                    && same(&wanted["value"], &stored(node), approx, context)
+                    && stored(node, context).is_ok_and(|v| same(&wanted["value"], &v, approx, context))
             };
             let members_fit = if expected["unordered"].as_bool() == Some(true) {
                 let mut left: Vec<_> = nodes.iter().collect();
@@ -123,6 +123,8 @@ fn same<'a>(expected: &Json, got: &Value<'a>, approx: bool, context: &Context<'a
     }
 }
 
-fn stored<'a>(node: NodeRef<'a>) -> Value<'a> {
-    node.source.value(node.node).into()
+/// The value of one member; the candidate for the node under test.
+fn stored<'a>(node: NodeRef<'a>, context: &Context<'a>) -> Result<Value<'a>, Error> {
+    let NodeRef { instance, source, node } = node;
+    Nodeset { instance, source, nodes: [node].into_iter().collect(), invalid: None }.unpack(context)
 }

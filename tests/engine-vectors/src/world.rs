@@ -148,8 +148,7 @@ fn case_record(node: Node<'_, '_>, host: &dyn Host) -> CaseRecord {
             }
             "attachment" => {
                 for file in group.children().filter(Node::is_element) {
-                    let source = file.attribute("src").unwrap_or("").to_owned();
-                    case.attachments.push((file.tag_name().name().to_owned(), source));
+                    case.attachments.push((file.tag_name().name().to_owned(), text_of(file)));
                 }
             }
             _ => {}

@@ -36,7 +36,8 @@ impl Host for Recorded {
             Zone::User => &self.user,
             Zone::Named => &self.named,
         };
-        let at = utc_ms.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+        // The recording runtime knows no local mean times before 1900.
+        let at = utc_ms.clamp(-2_208_900_000_000, Timestamp::MAX.as_millisecond() - 86_400_000);
         let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         i64::from(zone.to_offset(at).seconds()) * 1000
     }
@@ -205,7 +206,7 @@ fn check(vector: &Json, world: &World, names: &Names, host: &Recorded, planned: 
             let value = match value {
                 Json::Number(n) => Value::Number(n.as_f64().unwrap_or(f64::NAN)),
                 Json::Bool(b) => Value::Boolean(*b),
-                other => Value::text(other.as_str().unwrap_or("")),
+                other => Value::text(other.as_str().filter(|t| !t.trim().is_empty()).unwrap_or("")),
             };
             (name.as_str(), value)
         })

@@ -26,8 +26,8 @@ pub(super) fn call<'a>(
         F::SortBy => sort_by(args, cx),
         F::DistinctValues => distinct_values(args, cx),
         F::IndexOf => index_of(args, cx),
-        F::Distance => (|| geo::distance(&text(0)?, &text(1)?, cx).map(Value::Number))(),
-        F::IsPointInsidePolygon => (|| geo::inside(&text(0)?, &text(1)?, cx).map(Value::Boolean))(),
+        F::Distance => (|| geo::distance(&text(0)?, &text(1)?).map(Value::Number))(),
+        F::IsPointInsidePolygon => (|| geo::inside(&text(0)?, &text(1)?).map(Value::Boolean))(),
         F::ClosestPointOnPolygon => (|| geo::closest(&text(0)?, &text(1)?, cx).map(Value::text))(),
         F::IdCompress => (|| {
             ids::compress(args[0].to_int(cx)?, &text(1)?, &text(2)?, &text(3)?, args[4].to_int(cx)?, cx)
@@ -70,8 +70,8 @@ fn selected<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error
 }
 
 /// Pieces between spaces; trailing empty ones do not count.
-fn pieces(list: &str) -> Vec<&str> {
-    if list.is_empty() {
+pub(crate) fn pieces(list: &str) -> Vec<&str> {
+    if list.bytes().all(|b| b == b' ') {
         return Vec::new();
     }
     let mut pieces: Vec<&str> = Vec::new();
@@ -137,6 +137,9 @@ fn sort_by<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error>
     if items.len() != keys.len() {
         return Err(Error::type_mismatch("sort-by: length of lists passed must match"));
     }
+    if items.is_empty() {
+        return Err(Error::generic("sort-by() needs a list with at least one item"));
+    }
     let mut pairs: Vec<_> = keys.into_iter().zip(items).collect();
     pairs.sort_by(|a, b| utf16_cmp(a.0, b.0).then_with(|| utf16_cmp(a.1, b.1)));
     if !ascending {
@@ -177,14 +180,9 @@ fn distinct_values<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>
 }
 
 fn index_of<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error> {
-    let wanted = args[1].clone().unpack(cx)?;
-    let same = |item: &Value<'a>| match (item, &wanted) {
-        (Value::Text(a), Value::Text(b)) => a == b,
-        (Value::Number(a), Value::Number(b)) => a == b || a.is_nan() && b.is_nan(),
-        (Value::Boolean(a), Value::Boolean(b)) => a == b,
-        (Value::Date(a), Value::Date(b)) => a == b,
-        _ => false,
-    };
+    // The wanted value is a text, so a member with a number or a date never equals it.
+    let wanted = args[1].to_text(cx)?;
+    let same = |item: &Value<'a>| matches!(item, Value::Text(text) if *text == wanted);
     let position = items(&args[0], cx)?.iter().position(same);
     Ok(position.map_or(Value::text(""), |at| Value::Number(at as f64)))
 }

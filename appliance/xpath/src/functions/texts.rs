@@ -84,7 +84,8 @@ fn join_chunked<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, E
         cx.check_output(units.len() + part.len())?;
         units.extend(part.encode_utf16());
     }
-    if !(size >= 1.0) {
+    let size = size.abs();
+    if size.is_nan() || size < 1.0 {
         return Err(Error::generic("join-chunked() needs chunks of at least one character"));
     }
     let chunks: Vec<String> = units.chunks(size as usize).map(String::from_utf16_lossy).collect();
@@ -137,12 +138,12 @@ fn translate<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Erro
     Ok(Value::text(text.chars().filter_map(|c| map.get(&c).copied().unwrap_or(Some(c))).collect::<String>()))
 }
 
-fn compile(pattern: &str, cx: &Context<'_>) -> Result<fancy_regex::Regex, Error> {
+fn compile(pattern: &str, text: &str, cx: &Context<'_>) -> Result<fancy_regex::Regex, Error> {
     let bad = |why: &str| Error::generic(format!("The regular expression '{pattern}' is invalid.{why}"));
     if pattern.len() > 20_000 {
         return Err(bad(" It is too long."));
     }
-    fancy_regex::RegexBuilder::new(&translate_pattern(pattern))
+    fancy_regex::RegexBuilder::new(&translate_pattern(pattern, text).ok_or_else(|| bad(""))?)
         .backtrack_limit(cx.limits.regex)
         .delegate_size_limit(2 << 20)
         .delegate_dfa_size_limit(2 << 20)
@@ -151,7 +152,8 @@ fn compile(pattern: &str, cx: &Context<'_>) -> Result<fancy_regex::Regex, Error>
 }
 
 /// Java's dialect to ours: ASCII classes, and `$` before a final line end.
-fn translate_pattern(pattern: &str) -> String {
+fn translate_pattern(pattern: &str, text: &str) -> Option<String> {
+    let ends_line = text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut chars = pattern.chars().peekable();
     let mut class = 0;
@@ -179,6 +181,17 @@ fn translate_pattern(pattern: &str) -> String {
                     }
                     out.push_str(&fancy_regex::escape(&literal));
                 }
+                Some(c @ ('p' | 'P' | 'x' | 'k')) => {
+                    out.extend(['\\', c]);
+                    if chars.peek() == Some(&'{') {
+                        for c in chars.by_ref() {
+                            out.push(c);
+                            if c == '}' {
+                                break;
+                            }
+                        }
+                    }
+                }
                 Some(c) => out.extend(['\\', c]),
                 None => out.push('\\'),
             },
@@ -190,11 +203,13 @@ fn translate_pattern(pattern: &str) -> String {
                 class -= 1;
                 out.push(']');
             }
+            '{' if class == 0 && !chars.peek().is_some_and(char::is_ascii_digit) => return None,
+            '$' if class == 0 && !ends_line => out.push_str("\\z"),
             '$' if class == 0 => out.push_str("(?=(?:\\r\\n|[\\n\\r\\u{85}\\u{2028}\\u{2029}])?\\z)"),
             c => out.push(c),
         }
     }
-    out
+    Some(out)
 }
 
 fn too_long(_: fancy_regex::Error) -> Error {
@@ -203,20 +218,26 @@ fn too_long(_: fancy_regex::Error) -> Error {
 
 fn regex<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error> {
     let (text, pattern) = (args[0].to_text(cx)?, args[1].to_text(cx)?);
-    compile(&pattern, cx)?.is_match(&text).map(Value::Boolean).map_err(too_long)
+    compile(&pattern, &text, cx)?.is_match(&text).map(Value::Boolean).map_err(too_long)
 }
 
 fn replace<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error> {
     let (text, pattern, with) = (args[0].to_text(cx)?, args[1].to_text(cx)?, args[2].to_text(cx)?);
-    let regex = compile(&pattern, cx)?;
+    let regex = compile(&pattern, &text, cx)?;
     let mut out = String::new();
     let mut at = 0;
-    for found in regex.find_iter(&text) {
-        let found = found.map_err(too_long)?;
+    // An empty match right behind another one counts.
+    while let Some(found) = regex.find_from_pos(&text, at).map_err(too_long)? {
+        cx.spend(1)?;
         out.push_str(&text[at..found.start()]);
         out.push_str(&with);
         cx.check_output(out.len())?;
         at = found.end();
+        if found.start() == found.end() {
+            let Some(c) = text[at..].chars().next() else { break };
+            out.push(c);
+            at += c.len_utf8();
+        }
     }
     out.push_str(&text[at..]);
     Ok(Value::text(out))
@@ -224,9 +245,9 @@ fn replace<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error>
 
 /// The instant to format; nothing for an empty date.
 fn instant<'a>(value: &Value<'a>, cx: &Context<'a>) -> Result<Option<i64>, Error> {
-    let value = value.clone().unpack(cx)?;
+    // Only a date value keeps its time; a path to one is read as a day.
     match value {
-        Value::Date(ms) => Ok(Some(ms)),
+        Value::Date(ms) => Ok(Some(*ms)),
         other => match other.to_date(cx)? {
             Value::Date(ms) => Ok(Some(ms)),
             _ => Ok(None),
@@ -242,7 +263,8 @@ fn format_date<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Er
 
 fn format_date_for_calendar<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error> {
     let Some(ms) = instant(&args[0], cx)? else { return Ok(Value::text("")) };
-    let which = args[1].to_text(cx)?;
+    let which =
+        args[1].to_text(cx).map_err(|e| Error::unsupported(&format!("Unsupported calendar type: {e}")))?;
     let format = match args.get(2) {
         Some(format) => format.to_text(cx)?,
         None => Cow::Borrowed("%e %B %Y"),
