@@ -295,9 +295,7 @@ impl DataSource for CaseSnapshot {
         match kind {
             ROOT if name == self.n_case => out.extend((0..self.rows).map(|row| id(CASE, row, 0))),
             CASE if name == self.n_index => {
-                if !self.edges_of(row).is_empty() {
-                    out.push(id(INDEX, row, 0));
-                }
+                out.extend((!self.edges_of(row).is_empty()).then(|| id(INDEX, row, 0)));
             }
             CASE if name == self.n_attachment => out.push(id(ATTACHMENT, row, 0)),
             CASE => {

@@ -44,7 +44,7 @@ fn polygon(text: &str) -> Result<Vec<(f64, f64)>, Error> {
         return Err(Error::generic("The polygon is empty"));
     }
     let parts: Vec<&str> = text.trim().split(' ').collect();
-    if parts.len() % 2 != 0 || parts.len() < 6 {
+    if !parts.len().is_multiple_of(2) || parts.len() < 6 {
         return Err(Error::generic("A polygon needs at least three pairs of latitude and longitude"));
     }
     let numbers: Vec<f64> = parts.into_iter().map(number).collect::<Result<_, _>>()?;

@@ -12,7 +12,6 @@ pub(crate) struct Scope<'a> {
     pub parent: NodeId,
     pub name: Name,
     pub source: &'a dyn DataSource,
-    pub instance: Option<&'a str>,
 }
 
 /// How one predicate is answered from a column.
@@ -85,9 +84,6 @@ impl<'a> Evaluator<'_, 'a> {
             used += 1;
         }
         if used == 0 {
-            if self.context.planned && self.property_lookup(scope, predicates, frame, found)? {
-                return Ok(0);
-            }
             scope.source.children(scope.parent, scope.name, found);
         }
         Ok(used)
@@ -140,8 +136,7 @@ impl<'a> Evaluator<'_, 'a> {
                     scope.source.index_column(scope.parent, scope.name, Key::Attribute(&text(0)?))?;
                 Some((column, false))
             }
-            [step] => {
-                let _ = step;
+            [_] => {
                 let column = scope.source.index_column(scope.parent, scope.name, Key::Child(&text(0)?))?;
                 Some((column, false))
             }
@@ -151,18 +146,6 @@ impl<'a> Evaluator<'_, 'a> {
             }
             _ => None,
         }
-    }
-
-    /// Narrows the candidates by `property = value` when that cannot be told from the walk: the value is one text
-    /// that does not depend on the candidate. The predicate itself is still evaluated on what is left.
-    fn property_lookup(
-        &self,
-        _scope: &Scope<'a>,
-        _predicates: &'a [Ast],
-        _frame: &Frame<'a>,
-        _found: &mut NodeList,
-    ) -> Result<bool, Error> {
-        Ok(false)
     }
 
     /// Leading `[@a = 'literal']`, `[@a != 'literal']`, `[@a = path]` on a tree.
@@ -183,7 +166,7 @@ impl<'a> Evaluator<'_, 'a> {
             let Some(name) = self.own_attribute(&sides.0, scope.source) else { break };
             let literal = match &sides.1.kind {
                 Kind::Text(text) => Value::text(&**text),
-                Kind::Path(path) if self.is_outer(path, scope) => match self.scalar(&sides.1, frame) {
+                Kind::Path(path) if self.is_outer(path) => match self.scalar(&sides.1, frame) {
                     Ok(value) => match value.to_text(self.context) {
                         Ok(text) => Value::Text(text),
                         Err(_) => break,
@@ -228,7 +211,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// Whether a path means the same at every candidate.
-    fn is_outer(&self, path: &Path, _scope: &Scope<'a>) -> bool {
+    fn is_outer(&self, path: &Path) -> bool {
         !matches!(path.start, Start::Context)
     }
 }

@@ -333,7 +333,7 @@ impl Tree {
         let Some(&(name, attribute)) = steps.first() else { return true };
         let fits = |n: &NodeId| name.is_none_or(|name| self.slot(*n).name == name);
         if attribute {
-            return steps[1..].iter().all(|step| step.1);
+            return steps.len() == 1;
         }
         self.child_nodes(node).filter(fits).any(|n| self.structure_has(n, &steps[1..]))
     }

@@ -202,7 +202,7 @@ impl<'a> Evaluator<'_, 'a> {
                     found.extend(source.child_at(parent, name, position));
                 }
                 (Some(name), None) if !predicates.is_empty() => {
-                    let scope = plan::Scope { parent, name, source, instance };
+                    let scope = plan::Scope { parent, name, source };
                     let used = self.planned(&scope, predicates, frame, &mut found)?;
                     predicates = &predicates[used..];
                 }
@@ -277,7 +277,9 @@ impl<'a> Evaluator<'_, 'a> {
             let written = || step.name.map(|name| self.translate(name, source));
             levels.push((resolved.get(at).copied().unwrap_or_else(written), step.attribute));
         }
-        if levels.is_empty() {
+        // An attribute has no attributes, but asking it for one is no mistake.
+        let beside = base.is_some_and(|node| source.is_attribute(node));
+        if levels.is_empty() || (beside && matches!(&path.steps[..], [step] if step.attribute)) {
             return true;
         }
         if !source.checks_root() {

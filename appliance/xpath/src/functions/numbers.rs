@@ -184,7 +184,7 @@ fn others<'a>(function: Function, args: &[Value<'a>], cx: &Context<'a>) -> Optio
 fn uuid<'a>(args: &[Value<'a>], cx: &Context<'a>) -> Result<Value<'a>, Error> {
     let Some(length) = args.first() else { return Ok(Value::text(cx.host.uuid(None))) };
     let length = length.to_int(cx)?;
-    if !(length > 0.0) {
+    if length.is_nan() || length <= 0.0 {
         return Ok(Value::text(""));
     }
     cx.check_output(length as usize)?;
