@@ -26,15 +26,15 @@ pub(crate) fn parse(text: &str, names: &Names, limits: &Limits) -> Result<Ast, E
 /// Nesting of parentheses, calls and predicates while parsing; each level costs several stack frames.
 const NESTING_MAX: u32 = 120;
 
-enum RawStep {
+enum RawStep<'t> {
     Here,
     Up,
-    Step { axis: Axis, test: Test, predicates: Vec<Ast> },
+    Step { axis: Axis, test: Test<'t>, predicates: Vec<Ast> },
     Anywhere,
 }
 
-enum Test {
-    Name(String),
+enum Test<'t> {
+    Name(&'t str),
     Any,
     AnyNode,
     Other(&'static str),
@@ -338,7 +338,7 @@ impl<'t> Parser<'t> {
         Ok(predicates)
     }
 
-    fn steps(&mut self, mut raw: Vec<RawStep>) -> Result<Vec<RawStep>, Error> {
+    fn steps(&mut self, mut raw: Vec<RawStep<'t>>) -> Result<Vec<RawStep<'t>>, Error> {
         loop {
             raw.push(self.step()?);
             if self.accept("/") {
@@ -352,7 +352,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn step(&mut self) -> Result<RawStep, Error> {
+    fn step(&mut self) -> Result<RawStep<'t>, Error> {
         if self.accept(".") {
             return Ok(RawStep::Here);
         }
@@ -377,7 +377,7 @@ impl<'t> Parser<'t> {
                     self.advance();
                     self.node_type(name)?
                 } else {
-                    Test::Name(name.to_owned())
+                    Test::Name(name)
                 }
             }
             _ => return Err(self.unexpected("a name, `*`, `.` or `..`")),
@@ -388,7 +388,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Leaves the closing parenthesis as the current token.
-    fn node_type(&mut self, name: &str) -> Result<Test, Error> {
+    fn node_type(&mut self, name: &str) -> Result<Test<'t>, Error> {
         let test = match name {
             "node" => Test::AnyNode,
             "text" => Test::Other("text()"),
@@ -404,7 +404,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Turns written steps into the few that evaluate.
-    fn lower(&self, start: u32, from: Start, raw: Vec<RawStep>) -> Result<Ast, Error> {
+    fn lower(&self, start: u32, from: Start, raw: Vec<RawStep<'t>>) -> Result<Ast, Error> {
         let mut path = Path { start: from, up: 0, steps: Vec::new() };
         let mut unsupported = None;
         let mut dropped = Vec::new();
@@ -420,14 +420,14 @@ impl<'t> Parser<'t> {
                     (Axis::Parent, Test::AnyNode) if predicates.is_empty() => up(&mut path, &mut refuse),
                     (Axis::SelfNode, Test::AnyNode) if predicates.is_empty() => {}
                     (Axis::Child, Test::Name(name)) => {
-                        let name = Some(self.names.intern(&name));
+                        let name = Some(self.names.intern(name));
                         path.steps.push(Step { name, attribute: false, predicates });
                     }
                     (Axis::Child, Test::Any) => {
                         path.steps.push(Step { name: None, attribute: false, predicates });
                     }
                     (Axis::Attribute, Test::Name(name)) => {
-                        let name = Some(self.names.intern(&name));
+                        let name = Some(self.names.intern(name));
                         path.steps.push(Step { name, attribute: true, predicates });
                     }
                     (axis, test) => {

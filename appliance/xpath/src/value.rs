@@ -232,6 +232,9 @@ impl<'a> Value<'a> {
 
 /// §4.1: a decimal without sign tricks, exponent or names; or a calendar day; else NaN.
 pub(crate) fn text_to_number(text: &str, host: &dyn Host) -> f64 {
+    if (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.bytes().fold(0u64, |n, b| n * 10 + u64::from(b - b'0')) as f64;
+    }
     let text = text.trim_matches(|c: char| c <= ' ');
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.') {
         return f64::NAN;

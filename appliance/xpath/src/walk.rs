@@ -72,6 +72,9 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     pub fn path(&self, path: &'a Path, _span: Span, frame: &Frame<'a>) -> Result<Nodeset<'a>, Error> {
+        if let Some(found) = self.own_step(path, frame) {
+            return Ok(found);
+        }
         let anchor = match path.start {
             Start::Original => frame.original.or(frame.node),
             _ => frame.node,
@@ -168,6 +171,29 @@ impl<'a> Evaluator<'_, 'a> {
         }
         set.retain(|node| source.relevant(*node));
         Ok(Nodeset { instance, source, nodes: set, invalid })
+    }
+
+    /// The common short case: one step down from the context node, and something is there.
+    #[inline]
+    fn own_step(&self, path: &'a Path, frame: &Frame<'a>) -> Option<Nodeset<'a>> {
+        let (Start::Context, 0, [step], Some(here)) = (&path.start, path.up, &path.steps[..], frame.node)
+        else {
+            return None;
+        };
+        let (Some(name), true) = (step.name, step.predicates.is_empty()) else { return None };
+        let name = self.translate(name, here.source);
+        let mut nodes = NodeList::new();
+        if step.attribute {
+            nodes.extend(here.source.attribute(here.node, name));
+        } else {
+            here.source.children(here.node, name, &mut nodes);
+        }
+        let many = nodes.len() > self.context.limits.nodes;
+        if nodes.is_empty() || many || self.context.spend(nodes.len() as u64).is_err() {
+            return None;
+        }
+        nodes.retain(|node| here.source.relevant(*node));
+        Some(Nodeset { instance: here.instance, source: here.source, nodes, invalid: None })
     }
 
     fn translate(&self, name: Name, source: &dyn DataSource) -> Name {

@@ -169,6 +169,8 @@ fn translate_pattern(pattern: &str, text: &str) -> Option<String> {
                 Some('s') if class > 0 => out.push_str(" \\t\\n\\x0B\\f\\r"),
                 Some('s') => out.push_str("[ \\t\\n\\x0B\\f\\r]"),
                 Some('S') => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
+                // These mean something else, or nothing, in the engine underneath.
+                Some('h' | 'H' | 'R' | 'X') => return None,
                 Some('Z') => out.push_str("(?=\\r?\\n?\\z)"),
                 Some('Q') => {
                     let mut literal = String::new();
