@@ -1,0 +1,460 @@
+//! A user's cases as columns: interned texts, hash lookups, reverse edges.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::names::{Name, Names};
+use crate::source::{DataSource, Key, NodeId, NodeList, NodeValue};
+
+/// One case, as it is put into a [`CaseSnapshot`].
+#[derive(Clone, Debug, Default)]
+pub struct CaseRecord {
+    /// `@case_id`.
+    pub case_id: String,
+    /// `@case_type`.
+    pub case_type: String,
+    /// `@owner_id`; may be empty.
+    pub owner_id: String,
+    /// `@status`: closed or open.
+    pub closed: bool,
+    /// `case_name`.
+    pub case_name: String,
+    /// `date_opened`, an instant in milliseconds.
+    pub date_opened: Option<i64>,
+    /// `last_modified`, an instant in milliseconds.
+    pub last_modified: Option<i64>,
+    /// `@external_id`, if there is one.
+    pub external_id: Option<String>,
+    /// `@category`, if there is one.
+    pub category: Option<String>,
+    /// `@state`, if there is one.
+    pub state: Option<String>,
+    /// All other properties.
+    pub properties: Vec<(String, String)>,
+    /// Index name, target id, target type, relationship.
+    pub indices: Vec<(String, String, String, String)>,
+    /// Attachment name and source.
+    pub attachments: Vec<(String, String)>,
+}
+
+const ATTRIBUTES: [&str; 7] =
+    ["case_id", "case_type", "status", "owner_id", "external_id", "category", "state"];
+const ABSENT: u32 = 0;
+
+#[derive(Clone, Copy)]
+struct Edge {
+    name: Name,
+    target: u32,
+    case_type: u32,
+    relationship: u32,
+}
+
+type Rows = HashMap<u32, Vec<u32>>;
+
+/// All cases a user may see, in storage order. Immutable; build a new one when they change.
+///
+/// Bounds: 4 bytes per case and property besides the distinct texts, 16 per index.
+pub struct CaseSnapshot {
+    names: Names,
+    /// Distinct texts; number 0 is "absent".
+    texts: Vec<Arc<str>>,
+    by_text: HashMap<Arc<str>, u32>,
+    rows: usize,
+    attributes: [Vec<u32>; 7],
+    attribute_names: [Name; 7],
+    columns: Vec<Vec<u32>>,
+    column_of: HashMap<Name, u32>,
+    column_names: Vec<Name>,
+    dates: [Vec<Option<i64>>; 2],
+    edges: Vec<Edge>,
+    edges_from: Vec<u32>,
+    attachments: Vec<(u32, Name, u32)>,
+    index: [OnceLock<Rows>; 7],
+    edge_index: OnceLock<HashMap<(Name, u32), Vec<u32>>>,
+    n_casedb: Name,
+    n_case: Name,
+    n_index: Name,
+    n_attachment: Name,
+    n_case_type: Name,
+    n_relationship: Name,
+    n_dates: [Name; 2],
+}
+
+const ROOT: u64 = 0;
+const CASE: u64 = 1;
+const ATTRIBUTE: u64 = 2;
+const PROPERTY: u64 = 3;
+const DATE: u64 = 4;
+const INDEX: u64 = 5;
+const EDGE: u64 = 6;
+const EDGE_ATTRIBUTE: u64 = 7;
+const ATTACHMENT: u64 = 8;
+const FILE: u64 = 9;
+
+fn id(kind: u64, row: usize, sub: usize) -> NodeId {
+    NodeId(kind << 56 | (row as u64) << 24 | (sub as u64 & 0xff_ffff))
+}
+
+fn parts(node: NodeId) -> (u64, usize, usize) {
+    (node.0 >> 56, (node.0 >> 24 & 0xffff_ffff) as usize, (node.0 & 0xff_ffff) as usize)
+}
+
+impl CaseSnapshot {
+    /// Builds a snapshot. Cases keep the order they come in.
+    pub fn new(names: &Names, cases: impl IntoIterator<Item = CaseRecord>) -> Self {
+        let name = |text: &str| names.intern(text);
+        let mut snapshot = CaseSnapshot {
+            names: names.clone(),
+            texts: vec!["".into()],
+            by_text: HashMap::new(),
+            rows: 0,
+            attributes: Default::default(),
+            attribute_names: ATTRIBUTES.map(name),
+            columns: Vec::new(),
+            column_of: HashMap::new(),
+            column_names: Vec::new(),
+            dates: Default::default(),
+            edges: Vec::new(),
+            edges_from: vec![0],
+            attachments: Vec::new(),
+            index: Default::default(),
+            edge_index: OnceLock::new(),
+            n_casedb: name("casedb"),
+            n_case: name("case"),
+            n_index: name("index"),
+            n_attachment: name("attachment"),
+            n_case_type: name("case_type"),
+            n_relationship: name("relationship"),
+            n_dates: ["date_opened", "last_modified"].map(name),
+        };
+        for case in cases {
+            snapshot.push(case);
+        }
+        let rows = snapshot.rows;
+        for column in &mut snapshot.columns {
+            column.resize(rows, ABSENT);
+            column.shrink_to_fit();
+        }
+        snapshot
+    }
+
+    /// How many cases there are.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    fn text(&mut self, text: &str) -> u32 {
+        if let Some(&id) = self.by_text.get(text) {
+            return id;
+        }
+        let id = self.texts.len() as u32;
+        let text: Arc<str> = text.into();
+        self.texts.push(text.clone());
+        self.by_text.insert(text, id);
+        id
+    }
+
+    fn push(&mut self, case: CaseRecord) {
+        let row = self.rows;
+        self.rows += 1;
+        let status = if case.closed { "closed" } else { "open" };
+        let own = [Some(&*case.case_id), Some(&case.case_type), Some(status), Some(&case.owner_id)];
+        let optional = [case.external_id.as_deref(), case.category.as_deref(), case.state.as_deref()];
+        for (at, value) in own.into_iter().chain(optional).enumerate() {
+            let value = value.map_or(ABSENT, |text| self.text(text));
+            self.attributes[at].push(value);
+        }
+        self.dates[0].push(case.date_opened);
+        self.dates[1].push(case.last_modified);
+        self.set_property(row, "case_name", &case.case_name);
+        for (name, value) in &case.properties {
+            self.set_property(row, name, value);
+        }
+        for (name, target, case_type, relationship) in &case.indices {
+            let edge = Edge {
+                name: self.names.intern(name),
+                target: self.text(target),
+                case_type: self.text(case_type),
+                relationship: self.text(relationship),
+            };
+            self.edges.push(edge);
+        }
+        self.edges_from.push(self.edges.len() as u32);
+        for (name, source) in &case.attachments {
+            let entry = (row as u32, self.names.intern(name), self.text(source));
+            self.attachments.push(entry);
+        }
+    }
+
+    fn set_property(&mut self, row: usize, name: &str, value: &str) {
+        let name = self.names.intern(name);
+        let value = self.text(value);
+        let column = match self.column_of.get(&name) {
+            Some(&column) => column as usize,
+            None => {
+                self.columns.push(Vec::new());
+                self.column_names.push(name);
+                self.column_of.insert(name, self.columns.len() as u32 - 1);
+                self.columns.len() - 1
+            }
+        };
+        let column = &mut self.columns[column];
+        column.resize(row, ABSENT);
+        column.push(value);
+    }
+
+    fn edges_of(&self, row: usize) -> std::ops::Range<usize> {
+        self.edges_from[row] as usize..self.edges_from[row + 1] as usize
+    }
+
+    fn files_of(&self, row: usize) -> std::ops::Range<usize> {
+        let start = self.attachments.partition_point(|a| (a.0 as usize) < row);
+        let end = self.attachments.partition_point(|a| a.0 as usize <= row);
+        start..end
+    }
+
+    fn rows_with(&self, attribute: usize) -> &Rows {
+        self.index[attribute].get_or_init(|| {
+            let mut rows = Rows::new();
+            for (row, &value) in self.attributes[attribute].iter().enumerate() {
+                rows.entry(value).or_default().push(row as u32);
+            }
+            rows
+        })
+    }
+
+    fn rows_by_edge(&self) -> &HashMap<(Name, u32), Vec<u32>> {
+        self.edge_index.get_or_init(|| {
+            let mut rows: HashMap<_, Vec<u32>> = HashMap::new();
+            for row in 0..self.rows {
+                for edge in &self.edges[self.edges_of(row)] {
+                    rows.entry((edge.name, edge.target)).or_default().push(row as u32);
+                }
+            }
+            rows
+        })
+    }
+}
+
+impl DataSource for CaseSnapshot {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    fn root(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    fn parent(&self, node: NodeId) -> Option<NodeId> {
+        let (kind, row, sub) = parts(node);
+        match kind {
+            ROOT => None,
+            CASE => Some(NodeId(0)),
+            EDGE => Some(id(INDEX, row, 0)),
+            EDGE_ATTRIBUTE => Some(id(EDGE, row, sub / 2)),
+            FILE => Some(id(ATTACHMENT, row, 0)),
+            _ => Some(id(CASE, row, 0)),
+        }
+    }
+
+    fn name(&self, node: NodeId) -> Name {
+        let (kind, row, sub) = parts(node);
+        match kind {
+            ROOT => self.n_casedb,
+            CASE => self.n_case,
+            ATTRIBUTE => self.attribute_names[sub],
+            PROPERTY => self.column_names[sub],
+            DATE => self.n_dates[sub],
+            INDEX => self.n_index,
+            EDGE => self.edges[self.edges_of(row).start + sub].name,
+            EDGE_ATTRIBUTE if sub % 2 == 0 => self.n_case_type,
+            EDGE_ATTRIBUTE => self.n_relationship,
+            ATTACHMENT => self.n_attachment,
+            _ => self.attachments[self.files_of(row).start + sub].1,
+        }
+    }
+
+    fn is_attribute(&self, node: NodeId) -> bool {
+        matches!(parts(node).0, ATTRIBUTE | EDGE_ATTRIBUTE)
+    }
+
+    fn position(&self, node: NodeId) -> usize {
+        match parts(node) {
+            (CASE, row, _) => row,
+            _ => 0,
+        }
+    }
+
+    fn children(&self, node: NodeId, name: Name, out: &mut NodeList) {
+        let (kind, row, _) = parts(node);
+        match kind {
+            ROOT if name == self.n_case => out.extend((0..self.rows).map(|row| id(CASE, row, 0))),
+            CASE if name == self.n_index => {
+                out.extend((!self.edges_of(row).is_empty()).then(|| id(INDEX, row, 0)));
+            }
+            CASE if name == self.n_attachment => out.push(id(ATTACHMENT, row, 0)),
+            CASE => {
+                if let Some(at) = self.n_dates.iter().position(|n| *n == name) {
+                    out.push(id(DATE, row, at));
+                } else if let Some(&column) = self.column_of.get(&name)
+                    && self.columns[column as usize][row] != ABSENT
+                {
+                    out.push(id(PROPERTY, row, column as usize));
+                }
+            }
+            INDEX => {
+                let edges = &self.edges[self.edges_of(row)];
+                let found = edges.iter().enumerate().filter(|(_, e)| e.name == name);
+                out.extend(found.map(|(at, _)| id(EDGE, row, at)));
+            }
+            ATTACHMENT => {
+                let files = &self.attachments[self.files_of(row)];
+                let found = files.iter().enumerate().filter(|(_, f)| f.1 == name);
+                out.extend(found.map(|(at, _)| id(FILE, row, at)));
+            }
+            _ => {}
+        }
+    }
+
+    fn all_children(&self, node: NodeId, out: &mut NodeList) {
+        let (kind, row, _) = parts(node);
+        match kind {
+            ROOT => self.children(node, self.n_case, out),
+            CASE => {
+                if let Some(&column) =
+                    self.column_names.iter().position(|n| &*self.names.text(*n) == "case_name").as_ref()
+                {
+                    out.push(id(PROPERTY, row, column));
+                }
+                out.extend((0..2).map(|at| id(DATE, row, at)));
+                for (at, column) in self.columns.iter().enumerate() {
+                    let node = id(PROPERTY, row, at);
+                    if column[row] != ABSENT && !out.contains(&node) {
+                        out.push(node);
+                    }
+                }
+                self.children(node, self.n_index, out);
+                self.children(node, self.n_attachment, out);
+            }
+            INDEX => out.extend((0..self.edges_of(row).len()).map(|at| id(EDGE, row, at))),
+            ATTACHMENT => out.extend((0..self.files_of(row).len()).map(|at| id(FILE, row, at))),
+            _ => {}
+        }
+    }
+
+    fn child_at(&self, node: NodeId, name: Name, position: usize) -> Option<NodeId> {
+        if parts(node).0 == ROOT {
+            return (name == self.n_case && position < self.rows).then(|| id(CASE, position, 0));
+        }
+        let mut found = NodeList::new();
+        self.children(node, name, &mut found);
+        found.get(position).copied()
+    }
+
+    fn attribute(&self, node: NodeId, name: Name) -> Option<NodeId> {
+        let (kind, row, sub) = parts(node);
+        match kind {
+            CASE => {
+                let at = self.attribute_names.iter().position(|n| *n == name)?;
+                (self.attributes[at][row] != ABSENT).then(|| id(ATTRIBUTE, row, at))
+            }
+            EDGE if name == self.n_case_type => Some(id(EDGE_ATTRIBUTE, row, sub * 2)),
+            EDGE if name == self.n_relationship => Some(id(EDGE_ATTRIBUTE, row, sub * 2 + 1)),
+            _ => None,
+        }
+    }
+
+    fn value(&self, node: NodeId) -> NodeValue<'_> {
+        let (kind, row, sub) = parts(node);
+        let text = match kind {
+            ATTRIBUTE => self.attributes[sub][row],
+            PROPERTY => self.columns[sub][row],
+            DATE => return self.dates[sub][row].map_or(NodeValue::Empty, NodeValue::Date),
+            EDGE => self.edges[self.edges_of(row).start + sub].target,
+            EDGE_ATTRIBUTE => {
+                let edge = &self.edges[self.edges_of(row).start + sub / 2];
+                if sub % 2 == 0 { edge.case_type } else { edge.relationship }
+            }
+            FILE => self.attachments[self.files_of(row).start + sub].2,
+            _ => return NodeValue::Empty,
+        };
+        NodeValue::Text(&self.texts[text as usize])
+    }
+
+    fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool {
+        let is = |step: &(Option<Name>, bool), name: Name| !step.1 && step.0.is_none_or(|n| n == name);
+        match steps {
+            [] => true,
+            [root] => !root.1,
+            [_, case] => is(case, self.n_case),
+            [_, case, rest @ ..] if is(case, self.n_case) => match rest {
+                [(name, true)] => name.is_some_and(|n| self.attribute_names.contains(&n)),
+                [_] => true,
+                [group, (_, false)] => is(group, self.n_index) || is(group, self.n_attachment),
+                [group, (_, false), (Some(name), true)] => {
+                    is(group, self.n_index) && (*name == self.n_case_type || *name == self.n_relationship)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn checks_root(&self) -> bool {
+        false
+    }
+
+    fn index_column(&self, node: NodeId, name: Name, key: Key<'_>) -> Option<u32> {
+        if parts(node).0 != ROOT || name != self.n_case {
+            return None;
+        }
+        match key {
+            Key::Attribute(text) => ATTRIBUTES.iter().position(|a| *a == text).map(|at| at as u32),
+            Key::Index(text) => {
+                // A name that no case uses still is a key: it matches nothing.
+                Some(16 + self.names.get(text).map_or(u32::MAX - 16, |name| name.0))
+            }
+            Key::Child(_) => None,
+        }
+    }
+
+    fn lookup(&self, _node: NodeId, column: u32, text: &str, out: &mut NodeList) {
+        let known = self.by_text.get(text).copied();
+        let found: &[u32] = match (column.checked_sub(16), known) {
+            (None, known) => {
+                let rows = self.rows_with(column as usize);
+                let of = |value: Option<u32>| value.and_then(|v| rows.get(&v)).map_or(&[][..], |r| r);
+                if text.is_empty() {
+                    let mut all = [of(Some(ABSENT)), of(known)].concat();
+                    all.sort_unstable();
+                    out.extend(all.iter().map(|&row| id(CASE, row as usize, 0)));
+                    return;
+                }
+                of(known)
+            }
+            (Some(name), Some(target)) if !text.is_empty() => {
+                self.rows_by_edge().get(&(Name(name), target)).map_or(&[][..], |r| r)
+            }
+            _ => &[],
+        };
+        out.extend(found.iter().map(|&row| id(CASE, row as usize, 0)));
+    }
+
+    fn column_is(&self, candidate: NodeId, column: u32, text: &str) -> bool {
+        let (_, row, _) = parts(candidate);
+        match column.checked_sub(16) {
+            None => &*self.texts[self.attributes[column as usize][row] as usize] == text,
+            Some(name) => {
+                !text.is_empty()
+                    && self.edges[self.edges_of(row)]
+                        .iter()
+                        .any(|e| e.name.0 == name && &*self.texts[e.target as usize] == text)
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Compiled expressions.
+
+use crate::ast::{Ast, Kind};
+use crate::context::{Context, Limits};
+use crate::error::Error;
+use crate::eval::Evaluator;
+use crate::names::{Name, Names};
+use crate::parser;
+use crate::references;
+use crate::value::{Nodeset, Value};
+
+/// One level of a [`PathRef`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PathLevel {
+    /// The name; nothing for `*`.
+    pub name: Option<Name>,
+    /// Whether it is an attribute.
+    pub attribute: bool,
+}
+
+/// An absolute path that an expression reads, without positions and predicates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathRef {
+    /// The instance; nothing for the main instance.
+    pub instance: Option<Box<str>>,
+    /// Levels from the outermost element.
+    pub levels: Vec<PathLevel>,
+}
+
+/// An expression, parsed once. Immutable; share it freely.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    text: Box<str>,
+    ast: Ast,
+    names: Names,
+}
+
+impl Expr {
+    /// Parses `text`; names of steps are interned in `names`.
+    pub fn parse(text: &str, names: &Names) -> Result<Expr, Error> {
+        Self::parse_within(text, names, &Limits::default())
+    }
+
+    /// Parses within the host's limits (`depth`, and `output` for the length of the text).
+    pub fn parse_within(text: &str, names: &Names, limits: &Limits) -> Result<Expr, Error> {
+        let ast = parser::parse(text, names, limits)?;
+        Ok(Expr { text: text.into(), ast, names: names.clone() })
+    }
+
+    /// The text it was parsed from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The table its names are interned in.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn ast(&self) -> &Ast {
+        &self.ast
+    }
+
+    /// Evaluates; a path gives a nodeset.
+    pub fn evaluate<'a>(&'a self, context: &Context<'a>) -> Result<Value<'a>, Error> {
+        Evaluator::new(context, &self.names).evaluate(&self.ast)
+    }
+
+    /// Evaluates to a truth value.
+    pub fn evaluate_boolean<'a>(&'a self, context: &Context<'a>) -> Result<bool, Error> {
+        self.evaluate(context)?.to_boolean(context)
+    }
+
+    /// Evaluates to a number.
+    pub fn evaluate_number<'a>(&'a self, context: &Context<'a>) -> Result<f64, Error> {
+        self.evaluate(context)?.to_number(context)
+    }
+
+    /// Evaluates to text.
+    pub fn evaluate_text<'a>(&'a self, context: &Context<'a>) -> Result<String, Error> {
+        Ok(self.evaluate(context)?.to_text(context)?.into_owned())
+    }
+
+    /// Evaluates to one value, never a nodeset.
+    pub fn evaluate_scalar<'a>(&'a self, context: &Context<'a>) -> Result<Value<'a>, Error> {
+        self.evaluate(context)?.unpack(context)
+    }
+
+    /// Evaluates an expression that must be a path.
+    pub fn evaluate_nodeset<'a>(&'a self, context: &Context<'a>) -> Result<Nodeset<'a>, Error> {
+        match self.evaluate(context)? {
+            Value::Nodes(nodes) => Ok(nodes),
+            _ => Err(Error::type_mismatch("This expression must be a path to nodes.")),
+        }
+    }
+
+    /// Whether the whole expression is a path.
+    pub fn is_path(&self) -> bool {
+        matches!(self.ast.kind, Kind::Path(_))
+    }
+
+    /// The absolute path this expression is, if it is a path: relative parts resolved against `context`, predicates
+    /// dropped.
+    pub fn path(&self, context: &PathRef) -> Result<Option<PathRef>, Error> {
+        references::own_path(&self.ast, context)
+    }
+
+    /// Whether the expression, being a path, has predicates anywhere.
+    pub fn has_predicates(&self) -> bool {
+        references::has_predicates(&self.ast)
+    }
+
+    /// Every path the expression reads, with relative parts resolved against `context` (also what `current()`
+    /// means) and the paths inside predicates resolved against their step. Fails on a construct outside the dialect.
+    pub fn references(&self, context: &PathRef) -> Result<Vec<PathRef>, Error> {
+        references::all(&self.ast, context)
+    }
+
+    /// Whether the result can change although no data did: clock, randomness, host functions.
+    pub fn is_volatile(&self) -> bool {
+        self.ast.needs & crate::ast::Needs::VOLATILE != 0
+    }
+
+    /// The constant the expression is, if it is a literal or `true()` or `false()`.
+    pub fn constant(&self) -> Option<Value<'_>> {
+        use crate::ast::Function;
+        match &self.ast.kind {
+            Kind::Number(n) => Some(Value::Number(*n)),
+            Kind::Text(text) => Some(Value::text(&**text)),
+            Kind::Call(Function::True, _) => Some(Value::Boolean(true)),
+            Kind::Call(Function::False, _) => Some(Value::Boolean(false)),
+            _ => None,
+        }
+    }
+
+    /// The names of the functions called that are not built in.
+    pub fn host_functions(&self) -> Vec<String> {
+        references::host_functions(&self.ast)
+    }
+}

@@ -1,0 +1,478 @@
+//! Tokens to the compiled form.
+
+use crate::ast::{Ast, Axis, Function, Kind, Needs, Operator, Path, Start, Step};
+use crate::context::Limits;
+use crate::error::{Code, Error, Span};
+use crate::lexer::{Token, tokens};
+use crate::names::Names;
+
+/// Parses `text` whole.
+pub(crate) fn parse(text: &str, names: &Names, limits: &Limits) -> Result<Ast, Error> {
+    if text.len() > u32::MAX as usize / 2 || text.len() > limits.output {
+        return Err(Error::new(Code::Limit, "The expression is too long (limit: output)."));
+    }
+    let tokens = tokens(text)?;
+    let mut parser = Parser { tokens, at: 0, names, depth: 0, limits };
+    if parser.peek() == Token::End {
+        return Err(Error::new(Code::Syntax, "The expression is empty."));
+    }
+    let ast = parser.expression(0)?;
+    match parser.peek() {
+        Token::End => Ok(ast),
+        _ => Err(parser.unexpected("the end of the expression")),
+    }
+}
+
+/// Nesting of parentheses, calls and predicates while parsing; each level costs several stack frames.
+const NESTING_MAX: u32 = 120;
+
+enum RawStep<'t> {
+    Here,
+    Up,
+    Step { axis: Axis, test: Test<'t>, predicates: Vec<Ast> },
+    Anywhere,
+}
+
+enum Test<'t> {
+    Name(&'t str),
+    Any,
+    AnyNode,
+    Other(&'static str),
+}
+
+struct Parser<'t> {
+    tokens: Vec<(Token<'t>, Span)>,
+    at: usize,
+    names: &'t Names,
+    depth: u32,
+    limits: &'t Limits,
+}
+
+impl<'t> Parser<'t> {
+    fn peek(&self) -> Token<'t> {
+        self.tokens[self.at].0
+    }
+
+    fn peek_after(&self) -> Token<'t> {
+        self.tokens.get(self.at + 1).map_or(Token::End, |t| t.0)
+    }
+
+    fn advance(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self.peek(), Token::Sign(s) if s == sign)
+    }
+
+    fn accept(&mut self, sign: &str) -> bool {
+        let found = self.is(sign);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), Error> {
+        if self.accept(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
+    }
+
+    fn unexpected(&self, wanted: &str) -> Error {
+        Error::new(Code::Syntax, format!("Expected {wanted} at byte {}.", self.tokens[self.at].1.start))
+            .at(self.tokens[self.at].1)
+    }
+
+    fn start(&self) -> u32 {
+        self.tokens[self.at].1.start
+    }
+
+    fn finish(&self, start: u32, kind: Kind) -> Result<Ast, Error> {
+        let end = self.at.checked_sub(1).map_or(start, |last| self.tokens[last].1.end);
+        let span = Span { start, end };
+        let (mut height, mut needs) = (0, 0);
+        let mut below = |ast: &Ast| {
+            height = height.max(ast.height);
+            needs |= ast.needs;
+        };
+        match &kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Unsupported(_) => {}
+            Kind::Variable(_) => needs |= Needs::VARIABLE,
+            Kind::Negate(inner) => below(inner),
+            Kind::Binary(_, sides) => {
+                below(&sides.0);
+                below(&sides.1);
+            }
+            Kind::Path(path) => {
+                path.steps.iter().flat_map(|step| &step.predicates).for_each(below);
+                needs |= match path.start {
+                    Start::Context => Needs::NODE,
+                    Start::Original => Needs::ORIGINAL,
+                    Start::Root | Start::Instance(_) => Needs::DATA,
+                };
+            }
+            Kind::Call(function, arguments) => {
+                arguments.iter().for_each(below);
+                needs |= Needs::CALL;
+                needs |= match function {
+                    Function::Now
+                    | Function::Today
+                    | Function::Random
+                    | Function::Uuid
+                    | Function::Sleep
+                    | Function::Depend
+                    | Function::EncryptString => Needs::VOLATILE,
+                    Function::Position => Needs::NODE,
+                    _ => 0,
+                };
+            }
+            Kind::Host(_, arguments) => {
+                arguments.iter().for_each(below);
+                needs |= Needs::VOLATILE | Needs::CALL | Needs::NODE;
+            }
+        }
+        let height = height + 1;
+        if height > self.limits.depth {
+            return Err(Error::new(
+                Code::Limit,
+                format!("The expression nests more than {} levels (limit: depth).", self.limits.depth),
+            )
+            .at(span));
+        }
+        Ok(Ast { kind, span, height, needs })
+    }
+
+    fn enter(&mut self) -> Result<(), Error> {
+        self.depth += 1;
+        if self.depth > NESTING_MAX.min(self.limits.depth) {
+            return Err(Error::new(
+                Code::Limit,
+                format!("The expression nests more than {NESTING_MAX} levels (limit: depth)."),
+            )
+            .at(self.tokens[self.at].1));
+        }
+        Ok(())
+    }
+
+    fn operator(&self) -> Option<(Operator, u8)> {
+        let Token::Sign(sign) = self.peek() else { return None };
+        Some(match sign {
+            "or" => (Operator::Or, 1),
+            "and" => (Operator::And, 2),
+            "=" => (Operator::Equal, 3),
+            "!=" => (Operator::NotEqual, 3),
+            "<" => (Operator::Less, 4),
+            "<=" => (Operator::LessEqual, 4),
+            ">" => (Operator::Greater, 4),
+            ">=" => (Operator::GreaterEqual, 4),
+            "+" => (Operator::Add, 5),
+            "-" => (Operator::Subtract, 5),
+            "*" => (Operator::Multiply, 6),
+            "div" => (Operator::Divide, 6),
+            "mod" => (Operator::Modulo, 6),
+            _ => return None,
+        })
+    }
+
+    /// Operators of at least `level`; `or` and `and` group to the right, the others to the left.
+    fn expression(&mut self, level: u8) -> Result<Ast, Error> {
+        self.enter()?;
+        let start = self.start();
+        let mut left = self.unary()?;
+        while let Some((operator, own)) = self.operator() {
+            if own < level {
+                break;
+            }
+            self.advance();
+            let right = self.expression(if own <= 2 { own } else { own + 1 })?;
+            left = self.finish(start, Kind::Binary(operator, Box::new((left, right))))?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn unary(&mut self) -> Result<Ast, Error> {
+        let start = self.start();
+        let mut signs = 0u32;
+        while self.accept("u-") {
+            signs += 1;
+        }
+        let mut ast = self.union()?;
+        for _ in 0..signs {
+            ast = self.finish(start, Kind::Negate(Box::new(ast)))?;
+        }
+        Ok(ast)
+    }
+
+    fn union(&mut self) -> Result<Ast, Error> {
+        let start = self.start();
+        let mut left = self.path()?;
+        while self.accept("|") {
+            self.path()?;
+            left = self.finish(start, Kind::Unsupported("nodeset union operation".into()))?;
+        }
+        Ok(left)
+    }
+
+    fn path(&mut self) -> Result<Ast, Error> {
+        let start = self.start();
+        if self.accept("/") {
+            let raw = if self.starts_step() { self.steps(Vec::new())? } else { Vec::new() };
+            return self.lower(start, Start::Root, raw);
+        }
+        if self.accept("//") {
+            let raw = self.steps(vec![RawStep::Anywhere])?;
+            return self.lower(start, Start::Root, raw);
+        }
+        if self.starts_primary() {
+            return self.filter();
+        }
+        let raw = self.steps(Vec::new())?;
+        self.lower(start, Start::Context, raw)
+    }
+
+    fn starts_step(&self) -> bool {
+        match self.peek() {
+            Token::Name(_) | Token::Wildcard | Token::PrefixWildcard(_) => true,
+            Token::Sign(sign) => matches!(sign, "." | ".." | "@"),
+            _ => false,
+        }
+    }
+
+    fn starts_primary(&self) -> bool {
+        match self.peek() {
+            Token::Number(_) | Token::Text(_) | Token::Variable(_) => true,
+            Token::Sign("(") => true,
+            Token::Name(name) => {
+                matches!(self.peek_after(), Token::Sign("("))
+                    && !matches!(name, "node" | "text" | "comment" | "processing-instruction")
+            }
+            _ => false,
+        }
+    }
+
+    fn filter(&mut self) -> Result<Ast, Error> {
+        let start = self.start();
+        let primary = self.primary()?;
+        let predicates = self.predicates()?;
+        let anywhere = self.is("//");
+        if self.accept("/") || self.accept("//") {
+            let raw = self.steps(if anywhere { vec![RawStep::Anywhere] } else { Vec::new() })?;
+            if predicates.is_empty()
+                && let Kind::Host(name, arguments) = &primary.kind
+            {
+                match (&**name, &**arguments) {
+                    ("current", []) => return self.lower(start, Start::Original, raw),
+                    ("instance", [Ast { kind: Kind::Text(id), .. }]) => {
+                        return self.lower(start, Start::Instance(id.clone()), raw);
+                    }
+                    ("instance", _) => {
+                        return self.finish(
+                            start,
+                            Kind::Unsupported("instance() without exactly one quoted id".into()),
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            return self.finish(start, Kind::Unsupported("path below an expression".into()));
+        }
+        if predicates.is_empty() {
+            return Ok(primary);
+        }
+        self.finish(start, Kind::Unsupported("filter expression".into()))
+    }
+
+    fn primary(&mut self) -> Result<Ast, Error> {
+        let start = self.start();
+        let token = self.peek();
+        self.advance();
+        match token {
+            Token::Number(n) => self.finish(start, Kind::Number(n)),
+            Token::Text(text) => self.finish(start, Kind::Text(text.into())),
+            Token::Variable(name) => self.finish(start, Kind::Variable(name.into())),
+            Token::Name(name) => self.call(start, name),
+            _ => {
+                let inner = self.expression(0)?;
+                self.expect(")")?;
+                Ok(inner)
+            }
+        }
+    }
+
+    fn call(&mut self, start: u32, name: &str) -> Result<Ast, Error> {
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        if !self.accept(")") {
+            loop {
+                arguments.push(self.expression(0)?);
+                if !self.accept(",") {
+                    break;
+                }
+            }
+            self.expect(")")?;
+        }
+        let count = arguments.len();
+        let arguments = arguments.into_boxed_slice();
+        let Some(function) = Function::named(name) else {
+            return self.finish(start, Kind::Host(name.into(), arguments));
+        };
+        let (least, most) = function.arity();
+        let odd = match function {
+            Function::Cond => count % 2 == 0,
+            Function::WeightedChecklist => count % 2 == 1,
+            _ => false,
+        };
+        let ast = self.finish(start, Kind::Call(function, arguments))?;
+        if count < least || count > most || odd {
+            return Err(arity_error(function, count).at(ast.span));
+        }
+        Ok(ast)
+    }
+
+    fn predicates(&mut self) -> Result<Vec<Ast>, Error> {
+        let mut predicates = Vec::new();
+        while self.accept("[") {
+            predicates.push(self.expression(0)?);
+            self.expect("]")?;
+        }
+        Ok(predicates)
+    }
+
+    fn steps(&mut self, mut raw: Vec<RawStep<'t>>) -> Result<Vec<RawStep<'t>>, Error> {
+        loop {
+            raw.push(self.step()?);
+            if self.accept("/") {
+                continue;
+            }
+            if self.accept("//") {
+                raw.push(RawStep::Anywhere);
+                continue;
+            }
+            return Ok(raw);
+        }
+    }
+
+    fn step(&mut self) -> Result<RawStep<'t>, Error> {
+        if self.accept(".") {
+            return Ok(RawStep::Here);
+        }
+        if self.accept("..") {
+            return Ok(RawStep::Up);
+        }
+        let mut axis = Axis::Child;
+        if self.accept("@") {
+            axis = Axis::Attribute;
+        } else if let Token::Name(name) = self.peek()
+            && matches!(self.peek_after(), Token::Sign("::"))
+        {
+            axis = Axis::parse(name).ok_or_else(|| self.unexpected("the name of an axis"))?;
+            self.advance();
+            self.advance();
+        }
+        let test = match self.peek() {
+            Token::Wildcard => Test::Any,
+            Token::PrefixWildcard(_) => Test::Other("namespace wildcard"),
+            Token::Name(name) => {
+                if matches!(self.peek_after(), Token::Sign("(")) {
+                    self.advance();
+                    self.node_type(name)?
+                } else {
+                    Test::Name(name)
+                }
+            }
+            _ => return Err(self.unexpected("a name, `*`, `.` or `..`")),
+        };
+        self.advance();
+        let predicates = self.predicates()?;
+        Ok(RawStep::Step { axis, test, predicates })
+    }
+
+    /// Leaves the closing parenthesis as the current token.
+    fn node_type(&mut self, name: &str) -> Result<Test<'t>, Error> {
+        let test = match name {
+            "node" => Test::AnyNode,
+            "text" => Test::Other("text()"),
+            "comment" => Test::Other("comment()"),
+            "processing-instruction" => Test::Other("processing-instruction()"),
+            _ => return Err(self.unexpected("a node test")),
+        };
+        self.advance();
+        if name == "processing-instruction" && matches!(self.peek(), Token::Text(_)) {
+            self.advance();
+        }
+        if self.is(")") { Ok(test) } else { Err(self.unexpected("`)`")) }
+    }
+
+    /// Turns written steps into the few that evaluate.
+    fn lower(&self, start: u32, from: Start, raw: Vec<RawStep<'t>>) -> Result<Ast, Error> {
+        let mut path = Path { start: from, up: 0, steps: Vec::new() };
+        let mut unsupported = None;
+        let mut dropped = Vec::new();
+        for step in raw {
+            let mut refuse = |what: &'static str| {
+                unsupported.get_or_insert(what);
+            };
+            match step {
+                RawStep::Here => {}
+                RawStep::Anywhere => refuse("//"),
+                RawStep::Up => up(&mut path, &mut refuse),
+                RawStep::Step { axis, test, predicates } => match (axis, test) {
+                    (Axis::Parent, Test::AnyNode) if predicates.is_empty() => up(&mut path, &mut refuse),
+                    (Axis::SelfNode, Test::AnyNode) if predicates.is_empty() => {}
+                    (Axis::Child, Test::Name(name)) => {
+                        let name = Some(self.names.intern(name));
+                        path.steps.push(Step { name, attribute: false, predicates });
+                    }
+                    (Axis::Child, Test::Any) => {
+                        path.steps.push(Step { name: None, attribute: false, predicates });
+                    }
+                    (Axis::Attribute, Test::Name(name)) => {
+                        let name = Some(self.names.intern(name));
+                        path.steps.push(Step { name, attribute: true, predicates });
+                    }
+                    (axis, test) => {
+                        refuse(match (axis, test) {
+                            (_, Test::Other(what)) => what,
+                            (Axis::Child, _) => "node()",
+                            (Axis::Attribute, _) => "attribute wildcard",
+                            (Axis::SelfNode | Axis::Parent, _) => "step other than node()",
+                            _ => "axis",
+                        });
+                        dropped.extend(predicates);
+                    }
+                },
+            }
+        }
+        match unsupported {
+            Some(what) => self.finish(start, Kind::Unsupported(what.into())),
+            None => self.finish(start, Kind::Path(Box::new(path))),
+        }
+    }
+}
+
+fn up(path: &mut Path, refuse: &mut impl FnMut(&'static str)) {
+    match path.start {
+        Start::Context | Start::Original if path.steps.is_empty() => path.up += 1,
+        _ => refuse("parent step after a name"),
+    }
+}
+
+/// The sentence for a wrong number of arguments.
+fn arity_error(function: Function, count: usize) -> Error {
+    let (least, most) = function.arity();
+    let expected = match function {
+        Function::Cond => "an odd number of arguments, at least 3".to_owned(),
+        Function::WeightedChecklist => "an even number of arguments, at least 2".to_owned(),
+        _ if least == most => format!("{least} arguments"),
+        _ if most == usize::MAX => format!("at least {least} arguments"),
+        _ => format!("{least} to {most} arguments"),
+    };
+    let name = function.name();
+    Error::new(
+        Code::Arity,
+        format!(
+            "The \"{name}\" function was provided the incorrect number of arguments:{count}. \
+             It expected {expected}."
+        ),
+    )
+}

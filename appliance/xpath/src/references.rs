@@ -1,0 +1,96 @@
+//! What an expression reads, found without evaluating it.
+
+use crate::ast::{Ast, Kind, Path, Start};
+use crate::error::Error;
+use crate::expr::{PathLevel, PathRef};
+
+fn resolve(path: &Path, context: &PathRef, original: &PathRef) -> Result<PathRef, Error> {
+    let base = match &path.start {
+        Start::Root => PathRef { instance: None, levels: Vec::new() },
+        Start::Instance(id) => PathRef { instance: Some(id.clone()), levels: Vec::new() },
+        Start::Context => context.clone(),
+        Start::Original => original.clone(),
+    };
+    let mut out = base;
+    let kept = out.levels.len().checked_sub(path.up as usize).ok_or_else(too_far_up)?;
+    out.levels.truncate(kept);
+    Ok(out)
+}
+
+pub(crate) fn too_far_up() -> Error {
+    Error::generic("The path has more parent steps than there are levels above its context.")
+}
+
+fn walk(ast: &Ast, context: &PathRef, original: &PathRef, out: &mut Vec<PathRef>) -> Result<(), Error> {
+    match &ast.kind {
+        Kind::Number(_) | Kind::Text(_) | Kind::Variable(_) => {}
+        Kind::Unsupported(what) => return Err(Error::unsupported(what).at(ast.span)),
+        Kind::Negate(inner) => walk(inner, context, original, out)?,
+        Kind::Binary(_, sides) => {
+            walk(&sides.0, context, original, out)?;
+            walk(&sides.1, context, original, out)?;
+        }
+        Kind::Call(_, arguments) | Kind::Host(_, arguments) => {
+            for argument in arguments {
+                walk(argument, context, original, out)?;
+            }
+        }
+        Kind::Path(path) => {
+            let mut reference = resolve(path, context, original).map_err(|e| e.at(ast.span))?;
+            for step in &path.steps {
+                reference.levels.push(PathLevel { name: step.name, attribute: step.attribute });
+                for predicate in &step.predicates {
+                    walk(predicate, &reference, original, out)?;
+                }
+            }
+            if !out.contains(&reference) {
+                out.push(reference);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn all(ast: &Ast, context: &PathRef) -> Result<Vec<PathRef>, Error> {
+    let mut out = Vec::new();
+    walk(ast, context, context, &mut out)?;
+    Ok(out)
+}
+
+pub(crate) fn own_path(ast: &Ast, context: &PathRef) -> Result<Option<PathRef>, Error> {
+    match &ast.kind {
+        Kind::Path(path) => {
+            let mut reference = resolve(path, context, context)?;
+            let levels = path.steps.iter().map(|s| PathLevel { name: s.name, attribute: s.attribute });
+            reference.levels.extend(levels);
+            Ok(Some(reference))
+        }
+        Kind::Unsupported(what) => Err(Error::unsupported(what).at(ast.span)),
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn has_predicates(ast: &Ast) -> bool {
+    matches!(&ast.kind, Kind::Path(path) if path.steps.iter().any(|s| !s.predicates.is_empty()))
+}
+
+pub(crate) fn host_functions(ast: &Ast) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut pending = vec![ast];
+    while let Some(ast) = pending.pop() {
+        match &ast.kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Variable(_) | Kind::Unsupported(_) => {}
+            Kind::Negate(inner) => pending.push(inner),
+            Kind::Binary(_, sides) => pending.extend([&sides.0, &sides.1]),
+            Kind::Call(_, arguments) => pending.extend(arguments.iter()),
+            Kind::Host(name, arguments) => {
+                if !out.iter().any(|n| *n == **name) {
+                    out.push(name.to_string());
+                }
+                pending.extend(arguments.iter());
+            }
+            Kind::Path(path) => pending.extend(path.steps.iter().flat_map(|s| &s.predicates)),
+        }
+    }
+    out
+}

@@ -1,0 +1,115 @@
+//! What an expression can be evaluated against.
+
+use smallvec::SmallVec;
+
+use crate::names::{Name, Names};
+
+/// A node of one data source. What the number means is the source's own business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u64);
+
+/// Some nodes of one source, in order; one or two need no allocation.
+pub type NodeList = SmallVec<[NodeId; 2]>;
+
+/// The value of a node, as expressions see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NodeValue<'a> {
+    /// No value; reads as the empty text.
+    Empty,
+    /// Text.
+    Text(&'a str),
+    /// A number.
+    Number(f64),
+    /// A truth value.
+    Boolean(bool),
+    /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
+    Date(i64),
+}
+
+/// One indexed column of a planned lookup, relative to the candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// An attribute: `@case_type`.
+    Attribute(&'a str),
+    /// A child element: `current_status`.
+    Child(&'a str),
+    /// A grandchild below `index`: `index/parent`.
+    Index(&'a str),
+}
+
+/// A hierarchy of named nodes with values, read by expressions.
+pub trait DataSource {
+    /// The table its names are interned in.
+    fn names(&self) -> &Names;
+
+    /// The outermost element.
+    fn root(&self) -> NodeId;
+
+    /// The element or attribute owner above, or nothing for the outermost element.
+    fn parent(&self, node: NodeId) -> Option<NodeId>;
+
+    /// The local name.
+    fn name(&self, node: NodeId) -> Name;
+
+    /// Whether the node is an attribute.
+    fn is_attribute(&self, node: NodeId) -> bool;
+
+    /// Position among the siblings of the same name, from 0; templates do not count.
+    fn position(&self, node: NodeId) -> usize;
+
+    /// Appends the children called `name`, without templates, in document order.
+    fn children(&self, node: NodeId, name: Name, out: &mut NodeList);
+
+    /// Appends all element children, without templates, in document order.
+    fn all_children(&self, node: NodeId, out: &mut NodeList);
+
+    /// The `position`-th (from 0) child called `name`.
+    fn child_at(&self, node: NodeId, name: Name, position: usize) -> Option<NodeId> {
+        let mut found = NodeList::new();
+        self.children(node, name, &mut found);
+        found.get(position).copied()
+    }
+
+    /// The attribute called `name`.
+    fn attribute(&self, node: NodeId, name: Name) -> Option<NodeId>;
+
+    /// The value of the node.
+    fn value(&self, node: NodeId) -> NodeValue<'_>;
+
+    /// Whether the node and everything above it is relevant.
+    fn relevant(&self, _node: NodeId) -> bool {
+        true
+    }
+
+    /// Whether a path exists in the structure (templates included), although nothing may be there now. Steps start
+    /// at the outermost element; `None` stands for any name.
+    fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool;
+
+    /// Whether the source holds nothing at all and was only declared.
+    fn is_unloaded(&self) -> bool {
+        false
+    }
+
+    /// Whether the name of the outermost element is checked; storage answers to any.
+    fn checks_root(&self) -> bool {
+        true
+    }
+
+    /// Whether `[@name = 'literal']` compares by inferred numbers (see docs/formats/xpath.md, attribute predicates).
+    fn infers_numbers(&self) -> bool {
+        false
+    }
+
+    /// The column number of `key` below `node/name`, if it is answered by an index.
+    fn index_column(&self, _node: NodeId, _name: Name, _key: Key<'_>) -> Option<u32> {
+        None
+    }
+
+    /// Appends the children of `node` whose `column` is exactly `text`, in document order.
+    fn lookup(&self, _node: NodeId, _column: u32, _text: &str, _out: &mut NodeList) {}
+
+    /// Whether the candidate's `column` is exactly `text`.
+    fn column_is(&self, _candidate: NodeId, _column: u32, _text: &str) -> bool {
+        false
+    }
+}
