@@ -27,6 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // appliance, pure: rules and wire formats.
     ("bolster-wire", &["bolster-model"]),
     ("bolster-cases", &["bolster-model"]),
+    ("bolster-xpath", &[]),
     // appliance: one direction, http -> auth -> usecases -> store.
     ("bolster-auth", &["bolster-env", "bolster-model", "bolster-store"]),
     (
@@ -88,7 +89,7 @@ const LOUD: &[&str] =
     &["tokio", "hyper", "http", "axum", "tower", "mio", "abi_stable", "libloading", "ureq", "reqwest"];
 
 /// Crates that are pure besides: no files, no clock, no threads of their own.
-const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases"];
+const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases", "bolster-xpath"];
 const IMPURE: &[&str] =
     &["redb", "rustix", "libc", "nix", "getrandom", "rayon", "sled", "rusqlite", "tempfile"];
 
