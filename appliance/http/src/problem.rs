@@ -118,6 +118,9 @@ pub enum Problem {
     /// A change was not written.
     #[error("a change was not stored")]
     Write(#[from] WriteError),
+    /// Too many people sign in at once.
+    #[error("too many people sign in at once")]
+    Crowded,
     /// A thread gave up; it said why itself.
     #[error("the work on this request was given up")]
     GivenUp,
@@ -186,6 +189,7 @@ impl Problem {
             Self::Body(error) => body_facts(error),
             Self::Submit(error) => submit_facts(error),
             Self::Maintenance => unavailable(),
+            Self::Crowded => busy(StatusCode::SERVICE_UNAVAILABLE),
             Self::BadRequest(_) => self.own(StatusCode::BAD_REQUEST, "bad-request"),
             Self::Forged => self.own(StatusCode::FORBIDDEN, "page-out-of-date"),
             Self::NotFound(_) => self.own(StatusCode::NOT_FOUND, "not-found"),

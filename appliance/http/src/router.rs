@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 /// What resources share.
@@ -32,19 +33,45 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// Memory that all bodies share.
     pub memory: Arc<BodyMemory>,
+    /// Places for work that reads; whoever finds none waits.
+    reads: Semaphore,
+    /// Places for passwords of the login page; whoever finds none is turned away.
+    logins: Semaphore,
 }
+
+/// Reads at once: each may hold a form of many megabytes.
+const READS_MAX: usize = 32;
+/// Passwords of the login page waiting to be checked, one after the other.
+const LOGINS_MAX: usize = 16;
 
 impl State {
     /// `scheme://host` as the client, or the operator, says it.
-    pub fn site(&self, request: &Request) -> Option<String> {
+    pub fn site(&self, request: &Request) -> String {
         match &self.options.site {
-            Some(site) => Some(site.clone()),
-            None => Some(format!("http://{}", request.host()?)),
+            Some(site) => site.clone(),
+            None => format!("http://{}", request.host().unwrap_or("localhost")),
         }
+    }
+
+    /// Runs what checks a password, off the runtime's threads.
+    pub async fn login<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Appliance) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _place = self.logins.try_acquire().map_err(|_| Problem::Crowded)?;
+        self.unbounded(work).await
     }
 
     /// Runs what may wait for the disk, off the runtime's threads.
     pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Appliance) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _place = self.reads.acquire().await.map_err(|_| Problem::GivenUp)?;
+        self.unbounded(work).await
+    }
+
+    async fn unbounded<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Appliance) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -64,7 +91,14 @@ impl Router {
     /// For an appliance.
     pub fn new(app: Appliance, options: HttpOptions) -> Self {
         let memory = BodyMemory::new(options.body_memory_max);
-        Self(Arc::new(State { app, options, metrics: Arc::default(), memory }))
+        Self(Arc::new(State {
+            app,
+            options,
+            metrics: Arc::default(),
+            memory,
+            reads: Semaphore::new(READS_MAX),
+            logins: Semaphore::new(LOGINS_MAX),
+        }))
     }
 
     /// Its limits.
@@ -180,4 +214,19 @@ fn to_project(found: &Found<'_>) -> Result<Reply, Problem> {
     let to = HeaderValue::from_str(&to).map_err(|_| Problem::NoRoute)?;
     reply.headers_mut().insert(hyper::header::LOCATION, to);
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guarded;
+
+    #[tokio::test]
+    async fn a_panic_ends_only_its_request() {
+        let sleeps = async {
+            tokio::task::yield_now().await;
+            assert_eq!(1 + 1, 3, "a fault of ours");
+        };
+        assert_eq!(guarded(sleeps).await, None);
+        assert_eq!(guarded(async { 5 }).await, Some(5));
+    }
 }

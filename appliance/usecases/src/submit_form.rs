@@ -3,7 +3,7 @@
 use crate::Appliance;
 use crate::upload::{FormUpload, SubmissionOutcome, SubmitFormError};
 use crate::writer::{Job, SubmitJob};
-use bolster_auth::{Permit, Project};
+use bolster_auth::{Actor, Method, Permit, Project};
 use bolster_cases::State;
 use bolster_changelog::fact_codec::{self, XmlRef};
 use bolster_env::random;
@@ -31,8 +31,7 @@ impl Appliance {
         upload: FormUpload,
         reply: impl FnOnce(Result<SubmissionOutcome, SubmitFormError>) + Send + 'static,
     ) {
-        let project = permit.project();
-        match self.prepare(project, upload, Box::new(reply)) {
+        match self.prepare(&permit, upload, Box::new(reply)) {
             Ok(job) => {
                 if let Err((Job::Submit(job), error)) = self.writer().send(Job::Submit(job)) {
                     (job.reply)(Err(error.into()));
@@ -45,11 +44,12 @@ impl Appliance {
     /// Everything that needs no order: demo rules, parsing, digests, compression.
     fn prepare(
         &self,
-        project: &Arc<Project>,
+        permit: &Permit<bolster_auth::SubmitForm>,
         upload: FormUpload,
         reply: crate::writer::SubmitReply,
     ) -> Result<Box<SubmitJob>, (crate::writer::SubmitReply, Result<SubmissionOutcome, SubmitFormError>)>
     {
+        let project = permit.project();
         let FormUpload { project: project_id, xml, info, mode } = upload;
         let parsed = match bolster_wire::parse_form(&xml, &Limits::default()) {
             Ok(parsed) if parsed.xmlns == SYSTEM_ACTION_XMLNS => {
@@ -60,6 +60,10 @@ impl Appliance {
         };
         if let Ok(parsed) = &parsed {
             match self.demo_rules(project, &mode, parsed) {
+                Ok(None) if project.forbid_user_mismatch && speaks_for_another(permit.actor(), parsed) => {
+                    let reason = "this project takes forms only from the user who filled them in".to_owned();
+                    return Err((reply, Err(SubmitFormError::Forbidden { reason })));
+                }
                 Ok(None) => {}
                 Ok(Some(outcome)) => return Err((reply, Ok(outcome))),
                 Err(error) => return Err((reply, Err(error))),
@@ -116,8 +120,8 @@ impl Appliance {
             return if mode.demo { Ok(Some(SubmissionOutcome::Ignored)) } else { Err(forbidden) };
         }
         let demo_of_somebody = mode.demo && user != DEMO_USER;
-        let practice = self.settings().ignore_demo_submissions()
-            && (user == DEMO_USER || self.auth().is_practice_user(project.id, user));
+        let ignore = self.settings().ignore_demo_submissions() || project.ignore_practice_submissions;
+        let practice = ignore && (user == DEMO_USER || self.auth().is_practice_user(project.id, user));
         Ok((demo_of_somebody || practice).then_some(SubmissionOutcome::Ignored))
     }
 
@@ -158,6 +162,16 @@ impl Appliance {
         }
         Ok(None)
     }
+}
+
+/// The form names another user than the one whose credentials came with it. Programs speak for others by their
+/// nature.
+fn speaks_for_another(actor: &Actor, parsed: &ParsedForm) -> bool {
+    let by_program = actor.method() == Method::ApiKey;
+    !parsed.is_device_log
+        && actor.is_authenticated()
+        && !by_program
+        && parsed.meta.user_id.as_deref() != Some(actor.user_id())
 }
 
 fn harmless_block(block: &CaseBlock) -> bool {

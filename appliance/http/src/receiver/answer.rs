@@ -28,7 +28,7 @@ pub fn openrosa(status: StatusCode, nature: Nature, message: &str) -> Reply {
 
 /// The answer to an outcome: spec of the receiver, table of responses. `version_3`: the client speaks
 /// OpenRosa 3.0, where a form that can never be applied is told apart.
-pub fn answer(outcome: &SubmissionOutcome, version_3: bool, location: Option<&str>) -> Reply {
+pub fn answer(outcome: &SubmissionOutcome, version_3: bool, location: &str) -> Reply {
     let success = || whole(StatusCode::CREATED, XML, SUCCESS.clone());
     let (mut reply, form_id) = match outcome {
         SubmissionOutcome::Stored { form_id } => (success(), Some(form_id)),
@@ -54,7 +54,7 @@ pub fn answer(outcome: &SubmissionOutcome, version_3: bool, location: Option<&st
     if let Some(form_id) = form_id {
         reply.headers_mut().insert(FORM_ID, header_value(form_id.as_str()));
     }
-    if let Some(location) = location.and_then(|l| HeaderValue::from_str(l).ok()) {
+    if let Ok(location) = HeaderValue::from_str(location) {
         reply.headers_mut().insert(LOCATION, location);
     }
     reply

@@ -69,7 +69,7 @@ pub async fn submit(
     state.metrics.submitted(clock.monotonic_us().saturating_sub(since));
     let version_3 =
         request.headers().get(OPENROSA_VERSION).is_some_and(|v| v.as_bytes() == VERSION_3.as_bytes());
-    Ok(answer(&outcome, version_3, state.site(request).as_deref()))
+    Ok(answer(&outcome, version_3, &state.site(request)))
 }
 
 /// The permit to submit, and whether it was given without credentials on request.

@@ -160,3 +160,29 @@ fn demo_mode_drops_forms_of_real_users() {
     let answer = server.post("/a/demo/receiver/?submit_mode=demo", &[], own.as_bytes());
     assert_eq!((answer.status, answer.header("x-commcarehq-formid")), (201, Some("f2")));
 }
+
+#[test]
+fn a_project_can_forbid_to_send_forms_of_others() {
+    let server = server();
+    let id = server.user("demo", "sam", None);
+    server.set("demo", "forbid_user_mismatch", "true");
+    let login = basic("sam@demo.commcarehq.org", PASSWORD);
+    let answer = server.post(SECURE, &[("Authorization", &login)], form("f1").as_bytes());
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    let own = form("f1").replace("u1", &id);
+    assert_eq!(server.post(SECURE, &[("Authorization", &login)], own.as_bytes()).status, 201);
+    assert_eq!(server.submit(&form("f2")).status, 201, "nobody's credentials, nobody to compare with");
+    server.set("demo", "forbid_user_mismatch", "false");
+    assert_eq!(server.post(SECURE, &[("Authorization", &login)], form("f3").as_bytes()).status, 201);
+}
+
+#[test]
+fn a_project_can_drop_practice_forms() {
+    let server = server();
+    let practice = form("f1").replace("u1", "demo_user");
+    server.set("demo", "ignore_practice_submissions", "true");
+    assert_eq!(server.submit(&practice).header("x-commcarehq-formid"), None);
+    assert_eq!(server.submit(&form("f2")).header("x-commcarehq-formid"), Some("f2"));
+    server.set("demo", "ignore_practice_submissions", "false");
+    assert_eq!(server.submit(&practice).header("x-commcarehq-formid"), Some("f1"));
+}
