@@ -11,7 +11,7 @@ pub fn text(request: &Request, value: &Value) -> String {
             string(value, "id")
         }
         Request::ApiKeyCreate { .. } => string(value, "key"),
-        Request::ProjectList => table(value, "projects", &["name", "id", "settings"]),
+        Request::ProjectList => table(value, "projects", &["name", "id"]),
         Request::UserList { .. } => table(value, "users", &["username", "kind", "role", "active", "id"]),
         Request::UserSetActive { active: true, .. } => format!("{} can sign in", string(value, "username")),
         Request::UserSetActive { active: false, .. } => {

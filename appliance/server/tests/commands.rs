@@ -51,6 +51,14 @@ fn a_project_is_made_while_stopped_and_used_while_running() {
     );
     let said = bolster_with(&data, &line, &file, "secret-1");
     assert!(said.out.contains("1 sent before"), "{said:?}");
+    let bad = folder.join("bad.xml");
+    std::fs::write(&bad, FORM.replace("f1", "f2").replace("\"c1\"", "\"\"")).unwrap();
+    std::fs::write(folder.join("worse.xml"), "no XML at all").unwrap();
+    std::fs::remove_file(&state).unwrap();
+    let said = bolster_with(&data, &line, &folder.join(""), "secret-1");
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.out.starts_with("0 accepted, 1 duplicate, 2 refused, 0 failed"), "{said:?}");
+    assert!(said.out.contains("bad.xml: ") && said.out.contains("worse.xml: "), "{said:?}");
 
     let running = bolster(&data, "case show c1 --history", "");
     assert_eq!(running.status, 0, "{running:?}");

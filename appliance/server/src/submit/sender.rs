@@ -104,12 +104,12 @@ impl Sender {
         Ok(Verdict::Failed(reason))
     }
 
+    /// Without an OpenRosa version: the answers of version 3 do not tell a duplicate from a new form.
     fn post(&self, body: &[u8]) -> Result<Answer, ureq::Error> {
         let mut response = self
             .agent
             .post(&self.url)
             .header("Authorization", &self.authorization)
-            .header("X-OpenRosa-Version", "3.0")
             .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
             .send(body)?;
         let header = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
@@ -137,6 +137,7 @@ fn judge(status: u16, text: &str, retry_after: Option<u64>) -> Answer {
     let message = message(text);
     match status {
         200..=299 if message.starts_with("Form is a duplicate") => Answer::Verdict(Verdict::Duplicate),
+        200..=299 if text.contains("nature=\"submit_error\"") => Answer::Verdict(Verdict::Refused(message)),
         200..=299 => Answer::Verdict(Verdict::Accepted),
         401 | 403 => Answer::NobodyMay(format!(
             "the server does not let this user send forms to this project (status {status}); check --user, --project and the password"
@@ -235,8 +236,10 @@ mod tests {
     #[test]
     fn answers_mean_what_the_receivers_table_says() {
         assert_eq!(verdict(201, &answer("submit_success", "   √   ")), Some(Verdict::Accepted));
-        let duplicate = answer("submit_success", "Form is a duplicate of another! (x)");
+        let duplicate = answer("submit_error", "Form is a duplicate of another! (x)");
         assert_eq!(verdict(201, &duplicate), Some(Verdict::Duplicate));
+        let error = answer("submit_error", "IllegalCaseId: a");
+        assert_eq!(verdict(201, &error), Some(Verdict::Refused("IllegalCaseId: a".into())));
         let refused = answer("processing_failure", "IllegalCaseId: a &lt; b");
         assert_eq!(verdict(422, &refused), Some(Verdict::Refused("IllegalCaseId: a < b".into())));
         assert_eq!(
