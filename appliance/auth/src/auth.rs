@@ -7,7 +7,7 @@ use crate::digest;
 use crate::directory::{Directory, Member};
 use crate::documents::{ApiKey, Credential, Project, User, kind};
 use crate::lockout::Lockout;
-use crate::password::{self, NOBODYS_HASH, Password};
+use crate::password::{self, Hasher, NOBODYS_HASH, Password};
 use crate::permissions::PermissionSet;
 use crate::permit::{Action, NodePermit, Permit, Refused};
 use crate::present::{AuthError, Check, PasswordCheck, Presented};
@@ -18,7 +18,7 @@ use bolster_model::{ProjectId, Timestamp};
 use bolster_store::{ReadExt, Store, StoreError};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use subtle::ConstantTimeEq;
 
 /// Right passwords remembered (by keyed hash); beyond that all are forgotten.
@@ -48,7 +48,7 @@ struct Inner {
     remembered: RwLock<HashMap<[u8; 32], Actor>>,
     lockout: Mutex<Lockout>,
     /// One password at a time: each takes 19 MiB and a processor.
-    checking: Mutex<()>,
+    checking: Mutex<Hasher>,
     checks: std::sync::atomic::AtomicUsize,
 }
 
@@ -71,7 +71,7 @@ impl Auth {
             directory,
             remembered: RwLock::default(),
             lockout: Mutex::default(),
-            checking: Mutex::new(()),
+            checking: Mutex::default(),
             checks: std::sync::atomic::AtomicUsize::new(0),
         })))
     }
@@ -309,7 +309,7 @@ impl Auth {
     }
 
     fn verify_in_turn(&self, check: &PasswordCheck) -> Result<Actor, AuthError> {
-        let _turn = self.0.checking.lock().unwrap_or_else(|e| e.into_inner());
+        let mut hasher = self.hasher();
         // Another request of the same user may have found the answer meanwhile.
         let known =
             self.0.remembered.read().unwrap_or_else(|e| e.into_inner()).get(&check.memory_key).cloned();
@@ -318,7 +318,7 @@ impl Auth {
         }
         self.not_locked(&check.login.name)?;
         let user = self.find_user(&check.project, &check.login.name);
-        let user = self.verify_password(user, &check.login.name, &check.password)?;
+        let user = self.verify_password(&mut hasher, user, (&check.login.name, &check.password))?;
         let actor = self.actor(&check.project, &user, Method::Basic)?;
         let mut remembered = self.0.remembered.write().unwrap_or_else(|e| e.into_inner());
         if remembered.len() >= REMEMBERED_MAX {
@@ -331,15 +331,20 @@ impl Auth {
         Ok(actor)
     }
 
+    /// Waits for its turn.
+    fn hasher(&self) -> MutexGuard<'_, Hasher> {
+        self.0.checking.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn verify_password(
         &self,
+        hasher: &mut Hasher,
         user: Option<Arc<User>>,
-        name: &str,
-        password: &Password,
+        (name, password): (&str, &Password),
     ) -> Result<Arc<User>, AuthError> {
         let credential = user.as_ref().and_then(|u| self.credential(&u.id));
         let phc = credential.as_ref().map_or(NOBODYS_HASH, |c| c.password.as_str());
-        let right = password::verify(password, phc) && credential.is_some();
+        let right = hasher.verify(password, phc) && credential.is_some();
         match user {
             Some(user) if right => {
                 self.login_succeeded(name);
@@ -391,8 +396,10 @@ impl Auth {
     /// A password typed on the login page. Takes as long as a basic check; for a thread that may block.
     pub fn sign_in(&self, email: &str, password: &Password) -> Result<NewSession, AuthError> {
         self.not_locked(email)?;
-        let _turn = self.0.checking.lock().unwrap_or_else(|e| e.into_inner());
-        let user = self.verify_password(self.web_user(email), email, password)?;
+        let mut hasher = self.hasher();
+        // Those who waited may have been locked out by those before them.
+        self.not_locked(email)?;
+        let user = self.verify_password(&mut hasher, self.web_user(email), (email, password))?;
         if !user.active {
             return Err(AuthError::Inactive);
         }
@@ -450,7 +457,7 @@ impl Auth {
     ) -> Result<Credential, password::PasswordError> {
         password::acceptable(password, &user.username, strong)?;
         let random = &*self.0.env.random;
-        let hashed = password::hash(password, random)?;
+        let hashed = self.hasher().hash(password, random)?;
         Ok(Credential {
             user_id: user.id.clone(),
             password: hashed,

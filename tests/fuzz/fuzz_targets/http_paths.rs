@@ -9,18 +9,35 @@ use bolster_model::Timestamp;
 use bolster_store::{LogOptions, StoreOptions};
 use bolster_usecases::{Appliance, ServerSettings};
 use hyper::header::{HeaderName, HeaderValue};
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::runtime::Runtime;
 
+/// Requests that one appliance answers. Its simulated disk keeps in memory whatever was ever written, so that a
+/// longer life would look like a leak of the product.
+const REQUESTS_MAX: u32 = 2_000;
+
 thread_local! {
-    static PLACE: OnceCell<(Router, Runtime)> = const { OnceCell::new() };
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
+struct Place {
+    app: Appliance,
+    router: Router,
+    runtime: Runtime,
+    requests: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.app.close();
+    }
 }
 
 /// An appliance in memory with one project that takes forms from anybody.
-fn place() -> (Router, Runtime) {
+fn place() -> Place {
     let env = Env {
         disk: Arc::new(SimDisk::default()),
         clock: Arc::new(SimClock::at(Timestamp(1_785_000_000_000_000))),
@@ -31,7 +48,7 @@ fn place() -> (Router, Runtime) {
     let app = Appliance::open(env, Path::new("/data"), options, ServerSettings::default()).expect("opens");
     app.create_project(&app.auth().operator_node_permit("fuzz"), "p").expect("a project");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    (Router::new(app, HttpOptions::default()), runtime)
+    Place { router: Router::new(app.clone(), HttpOptions::default()), app, runtime, requests: 0 }
 }
 
 fn request(input: &[u8]) -> Option<(hyper::http::request::Parts, Vec<u8>)> {
@@ -52,8 +69,12 @@ fn request(input: &[u8]) -> Option<(hyper::http::request::Parts, Vec<u8>)> {
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((head, body)) = request(input) else { return };
-    PLACE.with(|cell| {
-        let (router, runtime) = cell.get_or_init(place);
+    PLACE.with_borrow_mut(|slot| {
+        if slot.as_ref().is_some_and(|place| place.requests == REQUESTS_MAX) {
+            *slot = None;
+        }
+        let Place { router, runtime, requests, .. } = slot.get_or_insert_with(place);
+        *requests += 1;
         let peer = ([127, 0, 0, 1], 1).into();
         let reply = runtime.block_on(router.answer(head, Inbound::Whole(body.into()), peer));
         assert_ne!(reply.status(), 500);
