@@ -438,6 +438,11 @@ impl LogBatch<'_> {
         self.state = self.committed.state.clone();
     }
 
+    /// Position that the next entry gets.
+    pub fn next_lsn(&self) -> u64 {
+        self.state.next_lsn
+    }
+
     /// Bytes so far.
     pub fn bytes(&self) -> usize {
         self.log.frame.len() - FRAME_HEADER_BYTES

@@ -136,6 +136,11 @@ impl Batch<'_> {
         self.entries = self.committed_entries;
     }
 
+    /// Log position that the next entry gets.
+    pub fn next_lsn(&self) -> u64 {
+        self.log.next_lsn()
+    }
+
     /// Log bytes so far.
     pub fn bytes(&self) -> usize {
         self.log.bytes()

@@ -279,6 +279,7 @@ impl Writer {
             }
             Err(error) => {
                 self.counters.failed_batches.fetch_add(1, Ordering::Relaxed);
+                self.memo.forget_from(0);
                 let error = match error {
                     CommitError::DiskFull => WriteError::DiskFull,
                     error => {

@@ -34,6 +34,11 @@ impl Memo {
         }
     }
 
+    /// Forgets content from a position on: positions of what was not committed are given again.
+    pub(crate) fn forget_from(&mut self, lsn: u64) {
+        self.forms.get_mut().retain(|known, _| *known < lsn);
+    }
+
     /// Keeps the content of a form that is in the batch.
     pub(crate) fn remember(&self, lsn: u64, form: StoredForm) {
         self.forms.borrow_mut().insert(lsn, form);

@@ -23,7 +23,10 @@ pub(super) fn submit(batch: &mut Batch<'_>, memo: &mut Memo, job: SubmitJob) -> 
     let result = attempt(batch, memo, &job);
     match &result {
         Ok(_) => batch.end_commit(),
-        Err(_) => batch.rollback(),
+        Err(_) => {
+            batch.rollback();
+            memo.forget_from(batch.next_lsn());
+        }
     }
     Done::Submit(job.reply, result.map_err(Into::into))
 }
