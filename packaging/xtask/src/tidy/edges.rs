@@ -140,7 +140,7 @@ pub fn check(graph: &Graph) -> Vec<String> {
 
 /// Tests may use what the crate may use, what tests share, and what lies below the same way.
 fn may_test_with(name: &str, dep: &str, allowed: &[&str]) -> bool {
-    dep == name || dep == "bolster-test-support" || allowed.contains(&dep) || below(name).contains(&dep)
+    dep == name || allowed.contains(&dep) || below(name).contains(&dep)
 }
 
 /// Everything reachable from a crate in the table.
