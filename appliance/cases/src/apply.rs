@@ -96,8 +96,12 @@ pub fn apply(case: &mut Case, block: &CaseBlock, context: &BlockContext<'_>) -> 
         kinds = kinds.with(TxKinds::CREATE);
         block.create.iter().for_each(|(name, value)| set_known(case, name, value, context.by));
     }
-    for (name, value) in &block.update {
-        update(case, name, value, context.by);
+    if !block.update.is_empty() {
+        let mut added = Vec::new();
+        for (name, value) in &block.update {
+            update(case, &mut added, name, value, context.by);
+        }
+        add_properties(case, added);
     }
     if block.close {
         kinds = kinds.with(TxKinds::CLOSE);
@@ -148,7 +152,7 @@ fn set_known(case: &mut Case, name: &str, value: &str, by: SetBy) {
     *register = Register { value: value.to_owned(), by };
 }
 
-fn update(case: &mut Case, name: &str, value: &str, by: SetBy) {
+fn update(case: &mut Case, added: &mut Vec<Property>, name: &str, value: &str, by: SetBy) {
     match name {
         "case_type" | "case_name" | "owner_id" | "external_id" | "date_opened" | "user_id" => {
             set_known(case, name, value, by);
@@ -157,14 +161,15 @@ fn update(case: &mut Case, name: &str, value: &str, by: SetBy) {
         "location_id" => case.location_id = Register { value: value.to_owned(), by },
         "hq_user_id" => {
             case.external_id = Register { value: value.to_owned(), by };
-            set_property(case, name, value, by);
+            set_property(case, added, name, value, by);
         }
         _ if is_dropped(name) => {}
-        _ => set_property(case, name, value, by),
+        _ => set_property(case, added, name, value, by),
     }
 }
 
-fn set_property(case: &mut Case, name: &str, value: &str, by: SetBy) {
+/// Sets a property that the case has, or notes one that it gets.
+fn set_property(case: &mut Case, added: &mut Vec<Property>, name: &str, value: &str, by: SetBy) {
     match case.properties.binary_search_by(|p| p.name.as_str().cmp(name)) {
         Ok(at) => {
             let property = &mut case.properties[at];
@@ -172,11 +177,25 @@ fn set_property(case: &mut Case, name: &str, value: &str, by: SetBy) {
             property.value.push_str(value);
             property.by = by;
         }
-        Err(at) => {
-            let property = Property { name: name.to_owned(), value: value.to_owned(), by };
-            case.properties.insert(at, property);
-        }
+        Err(_) => added.push(Property { name: name.to_owned(), value: value.to_owned(), by }),
     }
+}
+
+/// Puts new properties in their places, all at once: one by one would take time quadratic in their number.
+fn add_properties(case: &mut Case, mut added: Vec<Property>) {
+    if added.is_empty() {
+        return;
+    }
+    added.sort_by(|a, b| a.name.cmp(&b.name));
+    added.dedup_by(|later, earlier| {
+        let same = later.name == earlier.name;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    case.properties.append(&mut added);
+    case.properties.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
 fn apply_indices(case: &mut Case, block: &CaseBlock, by: SetBy) {

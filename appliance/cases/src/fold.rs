@@ -144,9 +144,18 @@ fn wait_for<S: State>(work: &mut Work<'_, S>, row: &mut FormRow, missing: &[Case
 }
 
 fn stop_waiting<S: State>(work: &mut Work<'_, S>, row: &mut FormRow) {
-    for case in std::mem::take(&mut row.missing_cases) {
-        work.changes.waiting_removed.push((case, row.form_id.clone()));
-    }
+    stop_waiting_as(work, row);
+    row.missing_cases.clear();
+}
+
+/// Applies a form at the end of the history of one case.
+fn append_to<S: State>(work: &mut Work<'_, S>, id: &CaseId, version: &FormVersion) -> Result<(), S::Error> {
+    let target = work.case_mut(id)?;
+    let by = SetBy(target.case.transaction_count);
+    let transaction = apply_form(&mut target.case, version, by);
+    target.indices_touched |= transaction.kinds.has(TxKinds::INDEX);
+    target.append(transaction);
+    Ok(())
 }
 
 /// Applies a form that stands last in the history of every case it touches.
@@ -156,11 +165,7 @@ fn append_form<S: State>(
     touched: &[CaseId],
 ) -> Result<(), S::Error> {
     for id in touched {
-        let target = work.case_mut(id)?;
-        let by = SetBy(target.case.transaction_count);
-        let transaction = apply_form(&mut target.case, version, by);
-        target.indices_touched |= transaction.kinds.has(TxKinds::INDEX);
-        target.append(transaction);
+        append_to(work, id, version)?;
     }
     apply_ledgers(work, version)
 }
@@ -215,21 +220,16 @@ fn edit<S: State>(
     };
     let now = form.info.received_on;
     let first_never_worked = old.state == FormState::Error && !old.initial_processing_complete;
-    let before = if first_never_worked || old.state == FormState::Archived || old.deleted.is_some() {
-        // Nothing of it is in force, but its place in the histories is.
-        load(work.state, &form.form_id)?.filter(|_| !first_never_worked)
-    } else {
-        load(work.state, &form.form_id)?
-    };
+    // Whether in force or not, a version that worked once has its place in the histories.
+    let before = load(work.state, &form.form_id)?.filter(|_| !first_never_worked);
     let mut new = new_row(form, FormState::Normal, context);
     let mut replaced = old.clone();
     replaced.form_id = deprecated_id.clone();
     replaced.orig_id = Some(form.form_id.clone());
     replaced.server_modified_on = now;
     replaced.deleted = None;
-    if first_never_worked {
-        stop_waiting_as(work, &old);
-    } else {
+    stop_waiting_as(work, &old);
+    if !first_never_worked {
         replaced.state = FormState::Deprecated;
         replaced.edited_on = Some(now);
         new.position = old.position;
@@ -240,7 +240,6 @@ fn edit<S: State>(
         let claimed = parsed.and_then(|p| p.meta.user_id.clone());
         let user_id = editor.or(claimed).unwrap_or_else(|| "unknown".to_owned());
         new.operations.push(Operation { user_id, date: now, kind: OperationKind::Edit });
-        stop_waiting_as(work, &old);
     }
     replaced.missing_cases.clear();
     new.server_modified_on = now;
@@ -396,17 +395,7 @@ fn reprocess_form<S: State>(
     row.server_modified_on = reprocess.at;
     stop_waiting(work, &mut row);
     let Some(stored) = work.state.stored(&row)? else { return Ok(()) };
-    let version = FormVersion {
-        form_id: row.form_id.clone(),
-        position: row.position,
-        received_on: row.received_on,
-        server_date: row.edited_on.unwrap_or(row.received_on),
-        parsed: stored.parsed,
-        attachments: row.attachments.clone(),
-        sync_token: stored.sync_token,
-        rules: stored.rules,
-        in_force: true,
-    };
+    let version = FormVersion::stored(&row, row.clone(), stored);
     let details = RebuildDetails::FormReprocessed { form_id: row.form_id.clone() };
     let cause = Cause { key: context.key, at: reprocess.at, kinds: TxKinds::REBUILD_FORM_REPROCESS, details };
     let mut touched = version.cases();
@@ -433,13 +422,9 @@ fn place_form<S: State>(
         let later = work.state.transactions(id)?.last().is_some_and(|t| t.key > version.position);
         if later {
             rebuild(work, id, Some(version), cause)?;
-            continue;
+        } else {
+            append_to(work, id, version)?;
         }
-        let target = work.case_mut(id)?;
-        let by = SetBy(target.case.transaction_count);
-        let transaction = apply_form(&mut target.case, version, by);
-        target.indices_touched |= transaction.kinds.has(TxKinds::INDEX);
-        target.append(transaction);
     }
     apply_ledgers(work, version)
 }

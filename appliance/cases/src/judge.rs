@@ -10,6 +10,7 @@ use bolster_model::{
     Attachment, CaseId, ContentError, Digest, ErrorClass, FormId, FormRow, FormState, LedgerMove, ParsedForm,
     SubmissionInfo, SubmitForm, Verdict,
 };
+use std::collections::BTreeMap;
 
 /// A submission before its verdict.
 #[derive(Debug)]
@@ -205,21 +206,16 @@ pub fn content<S: State>(
 
 /// Every index that this form leaves behind must lead to a case that is stored or touched by this form.
 fn check_indices<S: State>(state: &S, parsed: &ParsedForm) -> Result<Option<ContentError>, S::Error> {
-    let mut wanted: Vec<(&CaseId, &str, Option<&CaseId>)> = Vec::new();
+    let mut wanted: BTreeMap<(&CaseId, &str), Option<&CaseId>> = BTreeMap::new();
     for block in &parsed.case_blocks {
         for index in &block.indices {
-            let entry = wanted.iter_mut().find(|w| w.0 == &block.case_id && w.1 == index.identifier);
-            match entry {
-                Some(entry) => entry.2 = index.referenced_id.as_ref(),
-                None => wanted.push((&block.case_id, &index.identifier, index.referenced_id.as_ref())),
-            }
+            wanted.insert((&block.case_id, &index.identifier), index.referenced_id.as_ref());
         }
     }
     let mut missing: Vec<(&CaseId, &CaseId)> = Vec::new();
-    for (source, _, target) in wanted {
+    for ((source, _), target) in wanted {
         let Some(target) = target else { continue };
-        let here = parsed.case_blocks.iter().any(|b| b.case_id == *target) || state.case(target)?.is_some();
-        if !here {
+        if !(parsed.touches(target) || state.case(target)?.is_some()) {
             missing.push((source, target));
         }
     }
@@ -237,8 +233,7 @@ const QUANTITY_MAX: i64 = 1 << 53;
 
 fn check_ledgers<S: State>(state: &S, parsed: &ParsedForm) -> Result<Option<ContentError>, S::Error> {
     for case_id in ledger::cases_of(&parsed.ledger_blocks) {
-        let here = parsed.case_blocks.iter().any(|b| b.case_id == *case_id) || state.case(case_id)?.is_some();
-        if !here {
+        if !(parsed.touches(case_id) || state.case(case_id)?.is_some()) {
             let detail = format!("Ledger for non-existent case '{case_id}'");
             return Ok(Some(ContentError::new(ErrorClass::IllegalCaseId, detail)));
         }

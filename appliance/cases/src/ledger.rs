@@ -7,6 +7,7 @@ use bolster_model::{
     CaseId, FormId, LedgerBlock, LedgerEntry, LedgerKey, LedgerKind, LedgerMove, LedgerTransaction,
     LedgerValue, OrderKey, Timestamp,
 };
+use std::collections::BTreeSet;
 
 /// The form that ledger blocks came with.
 #[derive(Clone, Copy, Debug)]
@@ -21,29 +22,16 @@ pub struct LedgerContext<'a> {
 
 /// Cases that the blocks name, in order of appearance, each once.
 pub fn cases_of(blocks: &[LedgerBlock]) -> Vec<&CaseId> {
-    let mut ids: Vec<&CaseId> = Vec::new();
-    for block in blocks {
-        let ends = match &block.action {
-            LedgerMove::Balance { case_id } => [Some(case_id), None],
-            LedgerMove::Transfer { src, dest, .. } => [src.as_ref(), dest.as_ref()],
-        };
-        for id in ends.into_iter().flatten() {
-            if !block.entries.is_empty() && !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-    }
-    ids
+    let mut seen = BTreeSet::new();
+    blocks.iter().flat_map(LedgerBlock::cases).filter(|id| seen.insert(*id)).collect()
 }
 
-/// Keys that the blocks name.
+/// Keys that the blocks name, sorted, each once.
 pub fn keys_of(blocks: &[LedgerBlock]) -> Vec<LedgerKey> {
     let mut keys = Vec::new();
-    for_each(blocks, |key, _, _, _, _| {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    });
+    for_each(blocks, |key, _, _, _, _| keys.push(key));
+    keys.sort();
+    keys.dedup();
     keys
 }
 

@@ -2,11 +2,11 @@
 
 use crate::apply::{BlockContext, apply};
 use crate::ledger;
-use crate::state::State;
+use crate::state::{State, StoredForm};
 use crate::work::{CaseWork, Work};
 use bolster_model::{
-    Attachment, Case, CaseId, CaseTransaction, Deletion, FormId, OrderKey, ParsedForm, RebuildDetails,
-    RulesVersion, SetBy, Timestamp, TxKinds,
+    Attachment, Case, CaseId, CaseTransaction, Deletion, FormId, FormRow, OrderKey, ParsedForm,
+    RebuildDetails, RulesVersion, SetBy, Timestamp, TxKinds,
 };
 use std::sync::Arc;
 
@@ -34,6 +34,22 @@ pub struct FormVersion {
 }
 
 impl FormVersion {
+    /// A stored form in force: `row` says where it stands, `effective` is the version whose work counts.
+    pub fn stored(row: &FormRow, effective: FormRow, stored: StoredForm) -> Self {
+        let edited = effective.edited_on.filter(|_| row.effective_version.is_none());
+        Self {
+            form_id: row.form_id.clone(),
+            position: row.position,
+            received_on: effective.received_on,
+            server_date: edited.unwrap_or(effective.received_on),
+            parsed: stored.parsed,
+            attachments: effective.attachments,
+            sync_token: stored.sync_token,
+            rules: stored.rules,
+            in_force: true,
+        }
+    }
+
     /// Ids of the cases that it touches by blocks or ledgers.
     pub fn cases(&self) -> Vec<CaseId> {
         let mut ids: Vec<CaseId> = self.parsed.case_blocks.iter().map(|b| b.case_id.clone()).collect();
@@ -44,8 +60,8 @@ impl FormVersion {
     }
 
     fn touches(&self, case_id: &CaseId) -> bool {
-        self.parsed.case_blocks.iter().any(|b| b.case_id == *case_id)
-            || ledger::cases_of(&self.parsed.ledger_blocks).contains(&case_id)
+        self.parsed.touches(case_id)
+            || self.parsed.ledger_blocks.iter().any(|b| b.cases().any(|id| id == case_id))
     }
 }
 
@@ -72,14 +88,11 @@ pub fn apply_form(case: &mut Case, form: &FormVersion, by: SetBy) -> CaseTransac
     };
     let mut kinds = TxKinds::FORM;
     let mut client_date = None;
-    for block in &form.parsed.case_blocks {
-        if block.case_id != case.id {
-            continue;
-        }
+    for block in form.parsed.blocks_of(&case.id) {
         kinds = kinds.with(apply(case, block, &context));
         client_date = client_date.max(block.date_modified);
     }
-    let has_ledger = ledger::cases_of(&form.parsed.ledger_blocks).contains(&&case.id);
+    let has_ledger = form.parsed.ledger_blocks.iter().any(|b| b.cases().any(|id| *id == case.id));
     if has_ledger {
         kinds = kinds.with(TxKinds::LEDGER);
     }
@@ -193,20 +206,7 @@ pub fn load<S: State>(state: &S, form_id: &FormId) -> Result<Option<FormVersion>
         None => row.clone(),
     };
     let Some(stored) = state.stored(&effective)? else { return Ok(None) };
-    Ok(Some(FormVersion {
-        form_id: form_id.clone(),
-        position: row.position,
-        received_on: effective.received_on,
-        server_date: effective
-            .edited_on
-            .filter(|_| row.effective_version.is_none())
-            .unwrap_or(effective.received_on),
-        parsed: stored.parsed,
-        sync_token: stored.sync_token,
-        rules: stored.rules,
-        attachments: effective.attachments,
-        in_force: true,
-    }))
+    Ok(Some(FormVersion::stored(&row, effective, stored)))
 }
 
 /// Deletion, server dates and the rebuild transaction itself.

@@ -47,6 +47,9 @@ fn read_blocks(document: &Document<'_>, limits: &Limits, form: &mut ParsedForm) 
         Ok(blocks) => form.case_blocks = blocks,
         Err(error) => form.content_error = Some(error),
     }
+    if form.case_blocks.iter().map(|b| b.indices.len() + b.attachments.len()).sum::<usize>() > limits.blocks {
+        return Err(too_many("indices and attachments of cases"));
+    }
     match ledger_blocks::read(document) {
         Ok(blocks) => form.ledger_blocks = blocks,
         Err(error) => form.content_error = form.content_error.take().or(Some(error)),

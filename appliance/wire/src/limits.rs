@@ -9,12 +9,12 @@ pub struct Limits {
     pub depth: usize,
     /// Elements and attributes together.
     pub nodes: usize,
-    /// Case blocks, and as many ledger entries.
+    /// Case blocks; as many indices and attachments in them together; as many ledger entries.
     pub blocks: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 20, depth: 256, nodes: 500_000, blocks: 20_000 }
+        Self { bytes: 64 << 20, depth: 256, nodes: 500_000, blocks: 10_000 }
     }
 }

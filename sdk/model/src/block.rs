@@ -210,3 +210,28 @@ pub struct ParsedForm {
     /// The first content error found while reading blocks; the blocks are then not to be applied.
     pub content_error: Option<ContentError>,
 }
+
+impl ParsedForm {
+    /// The blocks of one case, found by their order.
+    pub fn blocks_of(&self, case_id: &CaseId) -> &[CaseBlock] {
+        let from = self.case_blocks.partition_point(|b| b.case_id < *case_id);
+        let len = self.case_blocks[from..].partition_point(|b| b.case_id == *case_id);
+        &self.case_blocks[from..from + len]
+    }
+
+    /// Whether any block is about the case.
+    pub fn touches(&self, case_id: &CaseId) -> bool {
+        !self.blocks_of(case_id).is_empty()
+    }
+}
+
+impl LedgerBlock {
+    /// The cases whose stock it moves; none when no entry is left.
+    pub fn cases(&self) -> impl Iterator<Item = &CaseId> {
+        let ends = match &self.action {
+            LedgerMove::Balance { case_id } => [Some(case_id), None],
+            LedgerMove::Transfer { src, dest, .. } => [src.as_ref(), dest.as_ref()],
+        };
+        ends.into_iter().flatten().filter(|_| !self.entries.is_empty())
+    }
+}
