@@ -1,9 +1,9 @@
 //! One case: what it is now, what it is linked to, and which form changed what.
 
 use crate::gate::{self, Visitor};
-use crate::pages::form::{changes, size};
+use crate::pages::form::changes;
 use crate::pages::words::{case_label, case_link, form_address, maybe_time, person, time};
-use crate::pages::{Frame, page};
+use crate::pages::{Frame, page, words};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -223,24 +223,11 @@ fn ledgers(ledgers: &[LedgerValue]) -> Markup {
 
 fn files(project: &Project, case: &Case) -> Markup {
     let id = utf8_percent_encode(case.id.as_str(), SEGMENT);
-    html! {
-        @if !case.attachments.is_empty() {
-            section aria-labelledby="files" {
-                h2 #files { "Attachments" }
-                ul .list {
-                    @for file in &case.attachments {
-                        @let name = utf8_percent_encode(&file.name, SEGMENT);
-                        li {
-                            a href={ "/a/" (project.name) "/api/case_attachment/v1/" (id) "/" (name) } dir="auto" {
-                                (file.name)
-                            }
-                            div .small { bdi { (file.content_type) } " · " (size(file.length)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let place = format!("/a/{}/api/case_attachment/v1/{id}/", project.name);
+    words::files(
+        &place,
+        case.attachments.iter().map(|f| (f.name.as_str(), f.content_type.as_str(), f.length)),
+    )
 }
 
 fn history_line(app: &Appliance, project: &Project, line: &Line) -> Markup {
@@ -258,7 +245,7 @@ fn history_line(app: &Appliance, project: &Project, line: &Line) -> Markup {
             @for word in kinds(transaction.kinds) { " " span .label { (word) } }
             @if transaction.revoked { " " span .label.bad { "no longer counts" } }
             div .small { (time(transaction.server_date)) }
-            @for block in &line.blocks { (changes(block)) }
+            @for block in &line.blocks { (changes(app, project, block)) }
         }
     }
 }

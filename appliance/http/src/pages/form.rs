@@ -3,7 +3,7 @@
 use crate::gate::{self, Visitor};
 use crate::pages::answers::answers;
 use crate::pages::words::{case_link, form_address, maybe_time, person, state_label, state_name, time};
-use crate::pages::{Frame, page};
+use crate::pages::{Frame, page, words};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -106,7 +106,7 @@ fn render(state: &State, visitor: &Visitor, shown: &Shown) -> Reply {
         @if !shown.blocks.is_empty() {
             section aria-labelledby="cases" {
                 h2 #cases { "Cases" }
-                @for (block, case) in &shown.blocks { (case_block(project, block, case.as_ref())) }
+                @for (block, case) in &shown.blocks { (case_block(&state.app, project, block, case.as_ref())) }
             }
         }
         (files(project, row))
@@ -178,7 +178,7 @@ fn facts(
 }
 
 /// What a form asked of one case.
-fn case_block(project: &Project, block: &CaseBlock, case: Option<&Case>) -> Markup {
+fn case_block(app: &Appliance, project: &Project, block: &CaseBlock, case: Option<&Case>) -> Markup {
     html! {
         div .card {
             h3 {
@@ -186,13 +186,13 @@ fn case_block(project: &Project, block: &CaseBlock, case: Option<&Case>) -> Mark
                 @if !block.create.is_empty() { " " span .label { "created" } }
                 @if block.close { " " span .label { "closed" } }
             }
-            (changes(block))
+            (changes(app, project, block))
         }
     }
 }
 
 /// Values that a block sets, as a list.
-pub fn changes(block: &CaseBlock) -> Markup {
+pub fn changes(app: &Appliance, project: &Project, block: &CaseBlock) -> Markup {
     let values: Vec<&(String, String)> = block.create.iter().chain(&block.update).collect();
     html! {
         @if values.is_empty() && block.indices.is_empty() {
@@ -200,14 +200,17 @@ pub fn changes(block: &CaseBlock) -> Markup {
         } @else {
             dl .facts {
                 @for (name, value) in values {
-                    div { dt dir="auto" { (name) } dd dir="auto" { (value) } }
+                    div {
+                        dt dir="auto" { (name) }
+                        @if name == "owner_id" { dd { (person(app, value)) } } @else { dd dir="auto" { (value) } }
+                    }
                 }
                 @for index in &block.indices {
                     div {
                         dt dir="auto" { (index.identifier) }
                         dd {
                             @match &index.referenced_id {
-                                Some(id) => { "link to " code dir="auto" { (id) } },
+                                Some(id) => { "link to " (case_link(project, id, None)) },
                                 None => { "link removed" },
                             }
                         }
@@ -220,33 +223,8 @@ pub fn changes(block: &CaseBlock) -> Markup {
 
 fn files(project: &Project, row: &FormRow) -> Markup {
     let id = utf8_percent_encode(row.form_id.as_str(), SEGMENT);
-    html! {
-        @if !row.attachments.is_empty() {
-            section aria-labelledby="files" {
-                h2 #files { "Attachments" }
-                ul .list {
-                    @for file in &row.attachments {
-                        @let name = utf8_percent_encode(&file.name, SEGMENT);
-                        li {
-                            a href={ "/a/" (project.name) "/api/form_attachment/v1/" (id) "/" (name) } dir="auto" {
-                                (file.name)
-                            }
-                            div .small { bdi { (file.content_type) } " · " (size(file.length)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A size for people.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
-        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
-    }
+    let place = format!("/a/{}/api/form_attachment/v1/{id}/", project.name);
+    words::files(&place, row.attachments.iter().map(|f| (f.name.as_str(), f.content_type.as_str(), f.length)))
 }
 
 fn history(app: &Appliance, project: &Project, row: &FormRow) -> Markup {

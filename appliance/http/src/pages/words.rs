@@ -75,3 +75,31 @@ pub fn person(app: &Appliance, id: &str) -> Markup {
         }
     }
 }
+
+/// The files of a form or case. `place` is what their addresses begin with; each has name, type and length.
+pub fn files<'f>(place: &str, files: impl ExactSizeIterator<Item = (&'f str, &'f str, u64)>) -> Markup {
+    html! {
+        @if files.len() > 0 {
+            section aria-labelledby="files" {
+                h2 #files { "Attachments" }
+                ul .list {
+                    @for (name, content_type, length) in files {
+                        li {
+                            a href={ (place) (utf8_percent_encode(name, SEGMENT)) } dir="auto" { (name) }
+                            div .small { bdi { (content_type) } " · " (size(length)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
+        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+    }
+}
