@@ -8,6 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Share of a contested core for background threads: about a tenth of what others get.
+const BACKGROUND_NICE: libc::c_int = 10;
+
 /// Files of the operating system.
 #[derive(Debug, Default)]
 pub struct RealDisk {
@@ -114,5 +117,15 @@ impl Disk for RealDisk {
         let modified = std::fs::metadata(path)?.modified()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(since.as_secs() as i64)
+    }
+}
+
+/// Asks the system to prefer other threads to this one while both want a core: for work that nobody waits for.
+///
+/// A refusal changes nothing but the order of work, so it is not reported.
+pub fn yield_to_others() {
+    // SAFETY: no memory is passed; 0 names the calling thread.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE);
     }
 }

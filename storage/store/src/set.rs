@@ -63,7 +63,11 @@ impl ShardSet {
         for (index, shard) in self.shards.iter().enumerate() {
             let shard = shard.clone();
             let name = format!("projector-{index}");
-            threads.push(std::thread::Builder::new().name(name).spawn(move || shard.run())?);
+            threads.push(std::thread::Builder::new().name(name).spawn(move || {
+                // Rows that are not in redb yet are read from the overlay: submissions go first.
+                bolster_env::real::yield_to_others();
+                shard.run();
+            })?);
         }
         Ok(())
     }
