@@ -30,12 +30,14 @@ pub use actor::{Actor, ActorKind, Entrance, Method};
 pub use api_key::{NewKey, new_key};
 pub use auth::{Auth, OpenError};
 pub use directory::Member;
-pub use documents::{ApiKey, Credential, Membership, Project, ProjectName, Role, SettingError, User, kind};
+pub use documents::{
+    ApiKey, Credential, Membership, Profile, Project, ProjectName, Role, SettingError, User, kind,
+};
 pub use password::{Password, PasswordError};
 pub use permissions::{Permission, PermissionSet};
 pub use permit::{
     Action, Administer, EditData, EditUsers, EditWebUsers, NodePermit, Permit, ReadAttachment, ReadAudit,
-    ReadCase, ReadForm, Refused, SubmitForm, ViewPages, ViewUsers,
+    ReadCase, ReadForm, Refused, RestoreData, SubmitForm, ViewPages, ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

@@ -12,6 +12,7 @@ use crate::request::Request;
 use crate::router::State;
 use bolster_auth::{AuthError, Refused};
 use bolster_store::{BlobError, StoreError};
+use bolster_usecases::restore::RestoreError;
 use bolster_usecases::{SubmitFormError, WriteError};
 use bolster_wire::openrosa::Nature;
 use hyper::StatusCode;
@@ -37,6 +38,8 @@ pub enum Challenge {
 pub enum Envelope {
     /// The receiver: OpenRosa for what is final, else plain text or nothing.
     Receiver,
+    /// Phones: plain text, OpenRosa for a restore that must start again, JSON for what a phone can show.
+    Phone,
     /// `{"error": …}`.
     Api,
     /// A page.
@@ -85,6 +88,15 @@ pub enum Problem {
     /// Known, and may not.
     #[error("not allowed")]
     Refused(#[from] Refused),
+    /// Belongs to another project.
+    #[error("you are not in this project: the user was not in the domain {project}")]
+    NotHere {
+        /// As in the address.
+        project: String,
+    },
+    /// There is no restore.
+    #[error("no restore")]
+    Restore(#[from] RestoreError),
     /// The body is no submission.
     #[error("the submission cannot be taken")]
     Upload(#[from] UploadError),
@@ -185,6 +197,8 @@ impl Problem {
             Self::Bearer => self.own(StatusCode::UNAUTHORIZED, "not-signed-in"),
             Self::NotSignedIn { error, .. } => auth_facts(error),
             Self::Refused(refused) => Facts::new(StatusCode::FORBIDDEN, "not-allowed", refused.to_string()),
+            Self::NotHere { .. } => self.own(StatusCode::UNAUTHORIZED, "not-allowed"),
+            Self::Restore(error) => restore_facts(error),
             Self::Upload(error) => upload_facts(error),
             Self::Body(error) => body_facts(error),
             Self::Submit(error) => submit_facts(error),
@@ -210,6 +224,7 @@ impl Problem {
         match self {
             Self::Unknown { challenge } => Some(*challenge),
             Self::Bearer => Some(Challenge::Bearer),
+            Self::NotHere { .. } | Self::Restore(RestoreError::NotAs { .. }) => Some(Challenge::Basic),
             Self::NotSignedIn { error, challenge } => match error {
                 AuthError::NotMember | AuthError::Busy | AuthError::Storage(_) => None,
                 AuthError::Missing
@@ -236,6 +251,7 @@ impl Problem {
         }
         let mut reply = match envelope {
             Envelope::Receiver => self.receiver(&facts),
+            Envelope::Phone => self.phone(&facts),
             Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
             Envelope::Page => pages::problem(facts.status, facts.code, &facts.text),
         };
@@ -273,6 +289,21 @@ impl Problem {
             // HQ says nothing in these; phones look at the status only.
             status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => empty(status),
             status => text(status, facts.text.clone().into_owned()),
+        }
+    }
+
+    fn phone(&self, facts: &Facts) -> Reply {
+        match self {
+            Self::NotSignedIn { error: AuthError::Inactive, .. } => json(
+                StatusCode::NOT_ACCEPTABLE,
+                &serde_json::json!({ "error": "user.deactivated", "default_response": facts.text }),
+            ),
+            Self::Restore(RestoreError::StartAgain { reason }) => crate::reply::whole(
+                StatusCode::PRECONDITION_FAILED,
+                "text/xml; charset=utf-8",
+                bolster_wire::restore::refusal(reason),
+            ),
+            _ => text(facts.status, facts.text.clone().into_owned()),
         }
     }
 
@@ -365,6 +396,17 @@ fn submit_facts(error: &SubmitFormError) -> Facts {
             Facts::new(StatusCode::FORBIDDEN, "not-allowed", error.to_string())
         }
         SubmitFormError::Storage(_) => internal(),
+    }
+}
+
+fn restore_facts(error: &RestoreError) -> Facts {
+    match error {
+        RestoreError::StartAgain { .. } => {
+            Facts::new(StatusCode::PRECONDITION_FAILED, "start-again", error.to_string())
+        }
+        RestoreError::NotAs { .. } => Facts::new(StatusCode::UNAUTHORIZED, "not-allowed", error.to_string()),
+        RestoreError::Write(error) => write_facts(error),
+        RestoreError::Store(_) | RestoreError::Gone => internal(),
     }
 }
 

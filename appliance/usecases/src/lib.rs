@@ -6,6 +6,9 @@
 
 pub mod admin;
 pub mod change_forms;
+pub mod claim_case;
+pub mod nouns;
+pub mod restore;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;
@@ -34,6 +37,10 @@ struct Inner {
     settings: ServerSettings,
     counters: Arc<WriterCounters>,
     writer: WriterHandle,
+    nouns: nouns::NounCache,
+    bases: restore::BaseCache,
+    /// Lists of tokens are read, changed and written: one at a time.
+    sync: std::sync::Mutex<()>,
     /// Administrative acts look first and write then: one at a time.
     admin: std::sync::Mutex<()>,
 }
@@ -71,6 +78,9 @@ impl Appliance {
             settings,
             counters,
             writer,
+            nouns: nouns::NounCache::default(),
+            bases: restore::BaseCache::default(),
+            sync: std::sync::Mutex::new(()),
             admin: std::sync::Mutex::new(()),
         })))
     }
@@ -99,6 +109,16 @@ impl Appliance {
         &self.0.writer
     }
 
+    pub(crate) fn noun_cache(&self) -> &nouns::NounCache {
+        &self.0.nouns
+    }
+    pub(crate) fn bases(&self) -> &restore::BaseCache {
+        &self.0.bases
+    }
+    pub(crate) fn sync_turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.sync.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     pub(crate) fn admin_turn(&self) -> std::sync::MutexGuard<'_, ()> {
         self.0.admin.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -115,13 +135,23 @@ impl Appliance {
         let documents = documents.into_iter().map(|d| (d, random::bytes(&*self.0.env.random))).collect();
         self.wait(|reply| Job::Documents { documents, reply })?;
         self.0.auth.documents_changed(&touched);
+        touched.iter().for_each(|(project, kind, _)| self.0.nouns.changed(*project, kind));
         Ok(())
     }
 
     /// Commits local rows (sessions and the like); returns when they are durable. Blocks on the disk.
     pub fn commit_local(&self, rows: Vec<LocalRow>) -> Result<(), WriteError> {
+        self.commit_local_with_blobs(rows, Vec::new())
+    }
+
+    /// [`Self::commit_local`] for rows that refer to files of sync logs.
+    pub(crate) fn commit_local_with_blobs(
+        &self,
+        rows: Vec<LocalRow>,
+        blobs: Vec<writer::LocalBlob>,
+    ) -> Result<(), WriteError> {
         let salt = random::bytes(&*self.0.env.random);
-        self.wait(|reply| Job::Local { rows, salt, reply })
+        self.wait(|reply| Job::Local { rows, blobs, salt, reply })
     }
 
     fn wait(&self, job: impl FnOnce(writer::FactReply) -> Job) -> Result<(), WriteError> {

@@ -178,6 +178,7 @@ fn people_sign_in_and_wrong_passwords_lock() {
         server_admin: false,
         role: None,
         data: Default::default(),
+        locations: Vec::new(),
         practice: false,
         id: None,
         password: Some(Password::new("right")),

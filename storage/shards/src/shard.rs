@@ -454,7 +454,7 @@ fn write_rows<'a>(
 /// redb as it was at one moment; opened tables are kept.
 pub struct Snapshot {
     read: ReadTransaction,
-    tables: [std::cell::OnceCell<OpenedTable>; 13],
+    tables: [std::cell::OnceCell<OpenedTable>; Table::ALL.len() + 1],
 }
 
 impl Snapshot {

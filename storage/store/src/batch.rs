@@ -273,10 +273,26 @@ impl Batch<'_> {
     pub fn remove_document(&mut self, project: ProjectId, kind: &str, id: &str) {
         self.put(Table::Documents, documents::ROUTE, documents::key(project, kind, id), None);
     }
-    /// A form came in.
-    pub fn put_recent(&mut self, project: ProjectId, lsn: u64, form: &FormId, touched: &[CaseId]) {
-        let value = links::encode_recent(form, touched);
+    /// A form came in, or (with an empty form id) something else changed cases.
+    pub fn put_recent(
+        &mut self,
+        project: ProjectId,
+        lsn: u64,
+        form: &FormId,
+        sync_token: Option<&str>,
+        cases: &[CaseId],
+    ) {
+        let value = links::encode_recent(form, sync_token, cases);
         self.put(Table::RecentForms, route_of(form.as_str()), links::recent_key(project, lsn), Some(value));
+    }
+    /// A case belongs to the open cases of an owner.
+    pub fn put_owned(&mut self, project: ProjectId, owner: &str, case: &CaseId) {
+        let key = links::owned_key(project, owner, case);
+        self.put(Table::OwnedCases, route_of(owner), key, Some(Vec::new()));
+    }
+    /// It belongs to them no more.
+    pub fn remove_owned(&mut self, project: ProjectId, owner: &str, case: &CaseId) {
+        self.put(Table::OwnedCases, route_of(owner), links::owned_key(project, owner, case), None);
     }
     /// Something refers to a blob.
     pub fn put_blob_ref(&mut self, blob: &Digest, owner: BlobOwner, project: ProjectId, id: &str) {

@@ -159,6 +159,10 @@ impl Store {
     pub fn view(&self) -> View {
         View(self.set())
     }
+    /// Every entry up to this position is in what [`Self::view`] reads.
+    pub fn visible_lsn(&self) -> u64 {
+        self.set().shards.iter().map(|shard| shard.overlay().active.upto_lsn).min().unwrap_or(0)
+    }
     /// The log.
     pub fn log(&self) -> &LogReader {
         &self.0.log

@@ -2,11 +2,11 @@
 
 use super::commit::put_changes;
 use super::state::{Memo, ProjectState};
-use super::{DocumentFact, LocalRow, WriteError};
+use super::{DocumentFact, LocalBlob, LocalRow, WriteError};
 use bolster_cases::{Changes, FoldContext, fold};
 use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
 use bolster_model::{Fact, ProjectId, RulesVersion};
-use bolster_store::Batch;
+use bolster_store::{Batch, BlobOwner};
 
 /// Kind number of entries that carry only local matters.
 const LOCAL_KIND: u16 = 1;
@@ -77,7 +77,13 @@ pub(super) fn documents(
 }
 
 /// Commits local rows: no fact, no place in any stream.
-pub(super) fn local(batch: &mut Batch<'_>, rows: Vec<LocalRow>, salt: [u8; 16]) {
+pub(super) fn local(batch: &mut Batch<'_>, rows: Vec<LocalRow>, blobs: Vec<LocalBlob>, salt: [u8; 16]) {
+    for (blob, project, id, refers) in &blobs {
+        match refers {
+            true => batch.put_blob_ref(blob, BlobOwner::SyncLog, *project, id),
+            false => batch.remove_blob_ref(blob, BlobOwner::SyncLog, *project, id),
+        }
+    }
     for (kind, id, value) in rows {
         match value {
             Some(value) => batch.put_local(&kind, &id, &value),

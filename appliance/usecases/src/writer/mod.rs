@@ -54,6 +54,9 @@ pub type DocumentFact = (ProjectId, AdminDocument, bool);
 /// Row of a local matter: kind, id, value or removal.
 pub type LocalRow = (String, String, Option<Vec<u8>>);
 
+/// A file that a local row refers to, or refers to no more: content, project, id of the row, which way.
+pub(crate) type LocalBlob = (Digest, ProjectId, String, bool);
+
 pub(crate) enum Job {
     Submit(Box<SubmitJob>),
     /// A fact about forms or cases, with a fresh salt.
@@ -70,6 +73,7 @@ pub(crate) enum Job {
     },
     Local {
         rows: Vec<LocalRow>,
+        blobs: Vec<LocalBlob>,
         salt: [u8; 16],
         reply: FactReply,
     },
@@ -249,8 +253,8 @@ impl Writer {
                     let result = facts::documents(&mut batch, documents);
                     done.push(Done::Fact(reply, result));
                 }
-                Job::Local { rows, salt, reply } => {
-                    facts::local(&mut batch, rows, salt);
+                Job::Local { rows, blobs, salt, reply } => {
+                    facts::local(&mut batch, rows, blobs, salt);
                     done.push(Done::Fact(reply, Ok(())));
                 }
                 Job::Stop => {
