@@ -35,8 +35,11 @@ pub trait DiskFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Asks for write-back of a range without waiting for durability; a hint, may do nothing.
     fn start_write_back(&self, _offset: u64, _len: u64) {}
-    /// Takes an exclusive lock for the life of the handle; `WouldBlock` if somebody has it.
+    /// Takes an exclusive lock, kept until [`Self::unlock`] or the end of the handle; `WouldBlock` if another
+    /// handle has it, in this process or another one.
     fn try_lock(&self) -> io::Result<()>;
+    /// Gives the lock back, if this handle has it.
+    fn unlock(&self) -> io::Result<()>;
 }
 
 /// A folder tree of files.

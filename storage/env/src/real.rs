@@ -56,6 +56,13 @@ impl DiskFile for RealFile {
             _ => Err(io::Error::last_os_error()),
         }
     }
+    fn unlock(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open for the life of `self`.
+        match unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 impl Disk for RealDisk {
@@ -114,5 +121,25 @@ impl Disk for RealDisk {
         let modified = std::fs::metadata(path)?.modified()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(since.as_secs() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_handle_or_before() {
+        let path = std::env::temp_dir().join(format!("bolster-lock-{}", std::process::id()));
+        let disk = RealDisk::default();
+        let holder = disk.open(&path, OpenMode::CreateOrOpen).unwrap();
+        let second = disk.open(&path, OpenMode::ReadWrite).unwrap();
+        holder.try_lock().unwrap();
+        assert_eq!(second.try_lock().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        holder.unlock().unwrap();
+        second.try_lock().unwrap();
+        drop(second);
+        holder.try_lock().unwrap();
+        disk.remove(&path).unwrap();
     }
 }

@@ -9,6 +9,7 @@ use crate::random::{Random, SeededRandom};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 const PAGE: usize = 4096;
@@ -270,6 +271,15 @@ struct SimHandle {
     disk: SimDisk,
     id: u64,
     writable: bool,
+    /// This handle has the file's lock.
+    locks: AtomicBool,
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        // Nothing to be done about a file that is gone.
+        let _ = self.unlock();
+    }
 }
 
 impl DiskFile for SimHandle {
@@ -311,6 +321,14 @@ impl DiskFile for SimHandle {
         if std::mem::replace(&mut file.locked, true) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.locks.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+    fn unlock(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        if self.locks.swap(false, Ordering::SeqCst) {
+            state.file(self.id)?.locked = false;
+        }
         Ok(())
     }
 }
@@ -332,7 +350,12 @@ impl Disk for SimDisk {
                 id
             }
         };
-        Ok(Arc::new(SimHandle { disk: self.clone(), id, writable: mode != OpenMode::Read }))
+        Ok(Arc::new(SimHandle {
+            disk: self.clone(),
+            id,
+            writable: mode != OpenMode::Read,
+            locks: AtomicBool::new(false),
+        }))
     }
     fn create_dir_all(&self, _path: &Path) -> io::Result<()> {
         Ok(())
@@ -414,6 +437,22 @@ mod tests {
             seen.insert(file.len().unwrap());
         }
         assert!(seen.len() > 2, "crashes differ");
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_handle() {
+        let disk = SimDisk::default();
+        let path = Path::new("/lock");
+        let holder = disk.open(path, OpenMode::CreateOrOpen).unwrap();
+        holder.try_lock().unwrap();
+        let second = disk.open(path, OpenMode::ReadWrite).unwrap();
+        assert_eq!(second.try_lock().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(holder);
+        second.try_lock().unwrap();
+        drop(disk.open(path, OpenMode::ReadWrite).unwrap());
+        assert!(disk.open(path, OpenMode::ReadWrite).unwrap().try_lock().is_err(), "still the second's");
+        second.unlock().unwrap();
+        disk.open(path, OpenMode::ReadWrite).unwrap().try_lock().unwrap();
     }
 
     #[test]
