@@ -37,6 +37,13 @@ pub enum StoreError {
     Blob(#[from] bolster_blobs::BlobError),
 }
 
+impl StoreError {
+    /// It may work later, without anybody doing anything but making room.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Shard(error) if error.is_passing())
+    }
+}
+
 /// Which rows a scan answers.
 #[derive(Clone, Debug)]
 pub struct ScanRange {

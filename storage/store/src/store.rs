@@ -15,6 +15,7 @@ use bolster_shards::{Op, ShardError, Table};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 /// Behaviour of a store.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,8 @@ impl Default for StoreOptions {
 pub const SHARDS_MAX: usize = 64;
 /// Entries that may still be on their way into the shards when a store opens.
 const OPEN_BACKLOG_ENTRIES: u64 = 15_000;
+/// How long a commit waits while the shards make no room.
+pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// Largest XML of a form that is read into memory.
 const XML_BYTES_MAX: u64 = 64 << 20;
 
@@ -142,6 +145,7 @@ impl Store {
                 break;
             }
             let ops = ops_of(&entry)?;
+            set.wait_for_room(ROOM_WAIT)?;
             set.publish(ops, 1, entry.header.lsn);
         }
         Ok(())
@@ -217,9 +221,10 @@ impl Store {
         }
     }
 
-    /// Waits until every shard holds everything committed so far, durably.
-    pub fn flush(&self) {
-        self.set().shards.iter().for_each(|shard| shard.flush());
+    /// Waits until every shard holds everything committed so far, durably. Fails when a shard's file cannot be
+    /// written; what it lacks is in the log.
+    pub fn flush(&self) -> Result<(), ShardError> {
+        self.set().shards.iter().try_for_each(|shard| shard.flush())
     }
 
     /// Changes the number of shards while everything goes on: new files are filled from the log beside the
@@ -263,10 +268,15 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the shards durable and stops their threads. Reading goes on to work.
+    /// Makes the shards durable, if they can be written, and stops their threads. Reading goes on to work.
     pub fn close(&self) {
         if !self.0.closed.swap(true, Ordering::SeqCst) {
-            self.flush();
+            if let Err(error) = self.flush() {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "closing with rows that are in the change log only; they are read from there at the next start"
+                );
+            }
             self.set().stop();
         }
     }
