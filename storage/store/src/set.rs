@@ -133,21 +133,19 @@ impl ShardSet {
     }
 }
 
-/// The key range of a scan, without the table number.
+/// The key range of a scan, without the table number. `after` only ever narrows it: one that lies outside the
+/// prefix leaves all of it, or nothing.
 fn bounds(range: &ScanRange) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let mut low = Bound::Included(range.prefix.clone());
-    let mut high = match next_prefix(&range.prefix) {
-        Some(next) => Bound::Excluded(next),
-        None => Bound::Unbounded,
-    };
-    if let Some(after) = &range.after {
-        if range.reverse {
-            high = Bound::Excluded(after.clone());
-        } else {
-            low = Bound::Excluded(after.clone());
+    let end = next_prefix(&range.prefix);
+    match &range.after {
+        Some(after) if !range.reverse && *after >= range.prefix => low = Bound::Excluded(after.clone()),
+        Some(after) if range.reverse && end.as_ref().is_none_or(|end| after < end) => {
+            return (low, Bound::Excluded(after.clone()));
         }
+        _ => {}
     }
-    (low, high)
+    (low, end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 /// The smallest key above everything with this prefix.
@@ -278,5 +276,43 @@ impl BatchReader {
     /// The shards.
     pub fn set(&self) -> &ShardSet {
         &self.set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Few different bytes, the last one among them, so that keys share prefixes and run into the end.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0u8, 1, 0xfe, 0xff]), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn a_scan_answers_the_keys_of_its_prefix_beyond_its_start(
+            keys in prop::collection::btree_set(key(), 0..60),
+            prefix in key(),
+            after in prop::option::of(key()),
+            reverse in any::<bool>(),
+        ) {
+            let rows: BTreeMap<Vec<u8>, ()> = keys.into_iter().map(|key| (key, ())).collect();
+            let range = ScanRange { prefix: prefix.clone(), after: after.clone(), reverse, limit: 1 };
+            let (low, high) = bounds(&range);
+            let found: Vec<_> = if is_empty(&low, &high) {
+                Vec::new()
+            } else {
+                rows.range::<Vec<u8>, _>((low, high)).map(|(key, ())| key.clone()).collect()
+            };
+            let beyond = |key: &Vec<u8>| match &after {
+                Some(after) if reverse => key < after,
+                Some(after) => key > after,
+                None => true,
+            };
+            let expected: Vec<_> =
+                rows.into_keys().filter(|key| key.starts_with(&prefix) && beyond(key)).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }
