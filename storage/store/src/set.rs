@@ -27,6 +27,16 @@ pub fn shard_path(dir: &Path, generation: u64, index: usize) -> PathBuf {
     dir.join(format!("g{generation:04}-{index:03}.redb"))
 }
 
+/// Generation of a shard's file, or of one that was put aside; `None` for any other name.
+pub fn shard_generation(path: &Path) -> Option<u64> {
+    if !path.extension().is_some_and(|e| e == "redb" || e == "damaged") {
+        return None;
+    }
+    let (generation, index) = path.file_stem()?.to_str()?.strip_prefix('g')?.split_once('-')?;
+    index.parse::<u16>().ok()?;
+    generation.parse().ok()
+}
+
 impl ShardSet {
     /// Opens the files and fills each from the log up to a position (0: not at all).
     pub fn open(

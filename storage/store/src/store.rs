@@ -2,7 +2,7 @@
 
 use crate::batch::StoreWriter;
 use crate::read::{Read, Rows, ScanRange, StoreError};
-use crate::set::{ShardSet, shard_path};
+use crate::set::{ShardSet, shard_generation};
 use bolster_blobs::{BlobError, Blobs};
 use bolster_changelog::fact_codec::{XmlStored, decode_fact};
 use bolster_changelog::{
@@ -126,6 +126,8 @@ impl Store {
             _folder: folder,
         }));
         store.replay(&store.set())?;
+        // Only now is it certain that nothing else is needed.
+        remove_other_generations(&store.0.env, &shards_dir, layout.0);
         Ok((store.clone(), StoreWriter { store, log }))
     }
 
@@ -161,7 +163,7 @@ impl Store {
 
     /// The committed state.
     pub fn view(&self) -> View {
-        View(self.set())
+        View(self.clone())
     }
     /// The log.
     pub fn log(&self) -> &LogReader {
@@ -241,31 +243,56 @@ impl Store {
     fn relayout(&self, count: usize) -> Result<(), OpenError> {
         let inner = &*self.0;
         let mut layout = inner.layout.lock().unwrap_or_else(|e| e.into_inner());
-        let generation = *layout + 1;
+        let new = (*layout + 1, count);
         let dir = inner.dir.join("shards");
-        for index in 0..SHARDS_MAX {
-            let left_over = shard_path(&dir, generation, index);
-            if inner.env.disk.exists(&left_over) {
-                inner.env.disk.remove(&left_over)?;
-            }
-        }
+        // Of an attempt that failed.
+        remove_files(&inner.env, &dir, |generation| generation == new.0)?;
         let cache = inner.options.shard_cache_bytes;
-        let fresh = ShardSet::open(&inner.env, &dir, (generation, count), cache, &inner.log)?;
-        fresh.catch_up(inner.log.head())?;
-        let old = {
-            // No batch is published while this is held, so the rest is short and final.
-            let mut set = inner.set.write().unwrap_or_else(|e| e.into_inner());
-            fresh.catch_up(inner.log.head())?;
-            fresh.start()?;
-            save_layout(&inner.env, &dir, (generation, count))?;
-            std::mem::replace(&mut *set, Arc::new(fresh))
+        let fresh = ShardSet::open(&inner.env, &dir, new, cache, &inner.log);
+        let old = match fresh.map_err(OpenError::from).and_then(|fresh| self.hand_over(fresh, &dir, new)) {
+            Ok(old) => old,
+            Err(error) => {
+                if let Err(error) = remove_files(&inner.env, &dir, |generation| generation == new.0) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "new shards were left behind");
+                }
+                return Err(error);
+            }
         };
-        let old_generation = std::mem::replace(&mut *layout, generation);
+        *layout = new.0;
         old.stop();
-        for index in 0..old.shards.len() {
-            inner.env.disk.remove(&shard_path(&dir, old_generation, index))?;
+        // Whoever still reads from the old files keeps them open; their names can go.
+        if let Err(error) = remove_files(&inner.env, &dir, |generation| generation < new.0) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old shards were left behind; they are removed at the next start"
+            );
         }
         Ok(())
+    }
+
+    /// Fills a new set of shards and puts it in the place of the one there is, which is answered.
+    fn hand_over(
+        &self,
+        fresh: ShardSet,
+        dir: &Path,
+        layout: (u64, usize),
+    ) -> Result<Arc<ShardSet>, OpenError> {
+        let inner = &*self.0;
+        fresh.catch_up(inner.log.head())?;
+        // No batch is published while this is held, so the rest is short and final.
+        let mut set = inner.set.write().unwrap_or_else(|e| e.into_inner());
+        let started = fresh
+            .catch_up(inner.log.head())
+            .map_err(OpenError::from)
+            .and_then(|()| Ok(fresh.start()?))
+            .and_then(|()| Ok(save_layout(&inner.env, dir, layout)?));
+        match started {
+            Ok(()) => Ok(std::mem::replace(&mut *set, Arc::new(fresh))),
+            Err(error) => {
+                fresh.stop();
+                Err(error)
+            }
+        }
     }
 
     /// Makes the shards durable, if they can be written, and stops their threads. Reading goes on to work.
@@ -282,16 +309,48 @@ impl Store {
     }
 }
 
-/// The committed state. Each read sees everything committed before it.
+/// The committed state. Each read sees everything committed before it, however long the view is kept: it
+/// follows when the shards are laid out anew. Two reads are two moments.
 #[derive(Clone)]
-pub struct View(Arc<ShardSet>);
+pub struct View(Store);
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Not closed: its threads would live on, with the files in their hands.
+        self.set.get_mut().unwrap_or_else(|e| e.into_inner()).stop();
+    }
+}
 
 impl Read for View {
     fn get(&self, table: Table, route: u64, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(table, route, key)?)
+        Ok(self.0.set().get(table, route, key)?)
     }
     fn scan(&self, table: Table, route: Option<u64>, range: &ScanRange) -> Result<Rows, StoreError> {
-        self.0.scan(table, route, range, None)
+        self.0.set().scan(table, route, range, None)
+    }
+}
+
+/// Removes the shard files of some generations, damaged ones too; what has another name stays.
+fn remove_files(env: &Env, dir: &Path, generations: impl Fn(u64) -> bool) -> std::io::Result<()> {
+    for path in env.disk.list(dir)? {
+        if shard_generation(&path).is_some_and(&generations) {
+            env.disk.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what earlier layouts left behind. The layout that is in force is made durable first: whatever is
+/// removed is then of no use to anybody.
+fn remove_other_generations(env: &Env, dir: &Path, current: u64) {
+    let others = |generation| generation != current;
+    let left = |paths: &[PathBuf]| paths.iter().any(|path| shard_generation(path).is_some_and(others));
+    let result = match env.disk.list(dir) {
+        Ok(paths) if left(&paths) => env.disk.sync_dir(dir).and_then(|()| remove_files(env, dir, others)),
+        result => result.map(drop),
+    };
+    if let Err(error) = result {
+        tracing::warn!(error = &error as &dyn std::error::Error, "old shards could not be removed");
     }
 }
 
