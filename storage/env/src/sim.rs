@@ -90,7 +90,7 @@ struct SimFile {
 #[derive(Clone)]
 enum NameChange {
     Create(PathBuf, u64),
-    Rename(PathBuf, PathBuf),
+    Rename(PathBuf, PathBuf, u64),
     Remove(PathBuf),
 }
 
@@ -178,10 +178,9 @@ fn tear(random: &dyn Random, content: &mut Content, offset: u64, data: &[u8]) {
 fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &NameChange) {
     match change {
         NameChange::Create(path, file) => drop(names.insert(path.clone(), *file)),
-        NameChange::Rename(from, to) => {
-            if let Some(file) = names.remove(from) {
-                names.insert(to.clone(), file);
-            }
+        NameChange::Rename(from, to, file) => {
+            names.remove(from);
+            names.insert(to.clone(), *file);
         }
         NameChange::Remove(path) => drop(names.remove(path)),
     }
@@ -378,7 +377,7 @@ impl Disk for SimDisk {
         let mut state = self.change()?;
         let id = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.live.insert(to.to_owned(), id);
-        state.unsynced_names.push(NameChange::Rename(from.to_owned(), to.to_owned()));
+        state.unsynced_names.push(NameChange::Rename(from.to_owned(), to.to_owned(), id));
         Ok(())
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -396,10 +395,16 @@ impl Disk for SimDisk {
         for change in changes {
             let (a, b) = match &change {
                 NameChange::Create(path, _) | NameChange::Remove(path) => (path, path),
-                NameChange::Rename(from, to) => (from, to),
+                NameChange::Rename(from, to, _) => (from, to),
             };
             if a.parent() == Some(path) || b.parent() == Some(path) {
                 apply_name(&mut state.durable, &change);
+                // A rename moves the name: the old one does not come back when its folder is flushed.
+                if let NameChange::Rename(from, _, file) = &change {
+                    let old =
+                        |c: &NameChange| matches!(c, NameChange::Create(p, f) if p == from && f == file);
+                    state.unsynced_names.retain(|c| !old(c));
+                }
             } else {
                 state.unsynced_names.push(change);
             }
@@ -437,6 +442,24 @@ mod tests {
             seen.insert(file.len().unwrap());
         }
         assert!(seen.len() > 2, "crashes differ");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_to_a_flushed_folder_is_there() {
+        let disk = SimDisk::default();
+        let (from, to) = (Path::new("/new/f"), Path::new("/kept/f"));
+        let file = disk.open(from, OpenMode::CreateNew).unwrap();
+        file.write_at(0, b"whole").unwrap();
+        file.sync_data().unwrap();
+        disk.rename(from, to).unwrap();
+        disk.sync_dir(Path::new("/kept")).unwrap();
+        for seed in 0..20 {
+            let after = disk.image().crash(seed);
+            assert!(after.exists(to), "seed {seed}");
+            assert!(!after.exists(from), "seed {seed}");
+        }
+        disk.sync_dir(Path::new("/new")).unwrap();
+        assert!(!disk.image().crash(1).exists(from));
     }
 
     #[test]
