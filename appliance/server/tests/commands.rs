@@ -104,6 +104,13 @@ fn the_demo_fills_an_empty_folder_once() {
         let said = bolster(&data, line, "");
         assert_eq!(said.status, 0, "{line}: {said:?}");
     }
+    let blob = data.join("blobs/ab/cd").join("abcd".repeat(16));
+    std::fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    std::fs::File::create(&blob).unwrap().set_modified(old).unwrap();
+    let said = bolster(&data, "rebuild blobs", "");
+    assert!(said.status == 0 && said.out.contains("removed 1 that nothing refers to"), "{said:?}");
+    assert!(!blob.exists());
     assert_eq!(json(&bolster(&data, "lag --json", "").out)["readers"].as_array().map(Vec::len), Some(3));
     assert_eq!(server.stop(), 0);
 

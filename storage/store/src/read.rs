@@ -255,6 +255,12 @@ pub trait ReadExt: Read {
         let range = ScanRange { limit: 1, ..ScanRange::all(blob.0.to_vec()) };
         Ok(!self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.is_empty())
     }
+
+    /// How many forms and documents refer to a blob.
+    fn reference_count(&self, blob: &bolster_model::Digest) -> Result<usize, StoreError> {
+        let range = ScanRange::all(blob.0.to_vec());
+        Ok(self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.len())
+    }
 }
 
 impl<R: Read + ?Sized> ReadExt for R {}

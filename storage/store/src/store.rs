@@ -1,15 +1,15 @@
 //! The store itself: open, views, layout of shards.
 
 use crate::batch::StoreWriter;
-use crate::read::{Read, Rows, ScanRange, StoreError};
+use crate::read::{Read, ReadExt, Rows, ScanRange, StoreError};
 use crate::set::{ShardSet, shard_generation};
-use bolster_blobs::{BlobError, Blobs};
+use bolster_blobs::{BlobError, Blobs, CollectError, Collected};
 use bolster_changelog::fact_codec::{XmlStored, decode_fact};
 use bolster_changelog::{
     DataFolder, Entry, FolderError, Log, LogOptions, LogReader, OpenLogError, ReadError,
 };
 use bolster_env::{Env, OpenMode};
-use bolster_model::{Fact, FormContent, NodeId};
+use bolster_model::{Digest, Fact, FormContent, NodeId};
 use bolster_shards::shard::ops_of;
 use bolster_shards::{Op, ShardError, Table};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,9 @@ pub const SHARDS_MAX: usize = 64;
 const OPEN_BACKLOG_ENTRIES: u64 = 15_000;
 /// How long a commit waits while the shards make no room.
 pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// Orphans younger than this are left alone. Pins and references are what makes collecting safe; this only
+/// keeps what somebody may still want to look at.
+const ORPHAN_AGE_SECS: i64 = 3_600;
 /// Largest XML of a form that is read into memory.
 const XML_BYTES_MAX: u64 = 64 << 20;
 
@@ -227,6 +230,22 @@ impl Store {
     /// written; what it lacks is in the log.
     pub fn flush(&self) -> Result<(), ShardError> {
         self.set().shards.iter().try_for_each(|shard| shard.flush())
+    }
+
+    /// Removes files that no form and no document refers to. Submissions go on meanwhile. `go_on` is asked now
+    /// and then; when it says no, or the store is closed, the rest is left for another time.
+    pub fn collect_blobs(&self, go_on: impl Fn() -> bool) -> Result<Collected, StoreError> {
+        let view = self.view();
+        let referenced = |digest: &Digest| {
+            if self.0.closed.load(Ordering::SeqCst) || !go_on() {
+                return Err(StoreError::Shard(ShardError::Stopped));
+            }
+            view.is_referenced(digest)
+        };
+        self.0.blobs.collect_orphans(ORPHAN_AGE_SECS, referenced).map_err(|error| match error {
+            CollectError::Blob(error) => error.into(),
+            CollectError::Reference(error) => error,
+        })
     }
 
     /// Changes the number of shards while everything goes on: new files are filled from the log beside the

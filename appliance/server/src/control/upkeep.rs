@@ -137,6 +137,13 @@ pub fn rebuild(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Val
     Ok(json!({"entries": head}))
 }
 
+/// `rebuild blobs`
+pub fn collect(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Value> {
+    caller.reply(Reply::Progress("looking for files that nothing refers to".to_owned()));
+    let done = appliance.store().collect_blobs(|| true).context("the files were not all looked at")?;
+    Ok(json!({"files": done.seen, "removed": done.removed}))
+}
+
 /// `lag`
 pub fn lag(appliance: &Appliance) -> Value {
     let status = appliance.store().status();
