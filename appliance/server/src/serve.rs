@@ -23,7 +23,7 @@ pub fn run(data: &Path, command: &ServeCommand) -> Result<()> {
     check_demo(command)?;
     crate::logging::start();
     let env = env(data, command)?;
-    let appliance = crate::open::open(env, data)?;
+    let appliance = crate::open::open(env, data, command.new_node)?;
     let result = serve(&appliance, data, command);
     appliance.close();
     result

@@ -137,3 +137,23 @@ fn wrong_usage_is_2_and_help_is_0() {
         assert_eq!(said.status, 0, "{line}: {said:?}");
     }
 }
+
+#[test]
+fn a_copied_folder_can_be_told_to_be_a_new_node() {
+    let folder = Folder::new("new-node");
+    let data = folder.join("data");
+    assert_eq!(bolster(&data, "project create clinic", "").status, 0);
+    let node = || std::fs::read_to_string(data.join("node")).unwrap();
+    let first = node().lines().next().unwrap().to_owned();
+    assert_eq!(Server::start(&data, "").stop(), 0);
+    assert!(node().starts_with(&first), "it stays the same by itself");
+    assert_eq!(Server::start(&data, "--new-node").stop(), 0);
+    let second = node();
+    assert!(!second.starts_with(&first), "{second}");
+    assert!(second.contains(&first.replace("node ", "predecessor ")), "{second}");
+    assert_eq!(bolster(&data, "project create second", "").status, 0);
+    let said = bolster(&data, "--json log verify", "");
+    assert!(said.status == 0 && json(&said.out)["streams"].as_u64() > Some(1), "{said:?}");
+    let said = bolster(&data, "project list", "");
+    assert!(said.out.contains("clinic") && said.out.contains("second"), "{said:?}");
+}

@@ -60,6 +60,11 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Bytes free for this process on the file system of the path; `None` when unknown.
     fn free_bytes(&self, path: &Path) -> Option<u64>;
+    /// What tells the machine and the place of a folder from others, by name; a copy of the folder elsewhere
+    /// shows by it. Only what can be found out.
+    fn host_marks(&self, _folder: &Path) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
     /// Last modification in seconds since the epoch, for collecting orphans by age.
     fn modified_secs(&self, path: &Path) -> io::Result<i64>;
 }

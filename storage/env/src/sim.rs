@@ -105,6 +105,7 @@ struct State {
     fail_at: Option<u64>,
     failing: bool,
     room: Option<u64>,
+    marks: Vec<(&'static str, String)>,
 }
 
 /// Called before every call that changes something, with its number.
@@ -222,6 +223,11 @@ impl SimDisk {
     /// Bytes that may still be added to files; `None` for no bound.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;
+    }
+
+    /// The machine that the disk is in, as [`Disk::host_marks`] tells it.
+    pub fn set_host_marks(&self, marks: Vec<(&'static str, String)>) {
+        self.state().marks = marks;
     }
 
     /// Changing calls so far.
@@ -413,6 +419,9 @@ impl Disk for SimDisk {
     }
     fn free_bytes(&self, _path: &Path) -> Option<u64> {
         self.state().room
+    }
+    fn host_marks(&self, _folder: &Path) -> Vec<(&'static str, String)> {
+        self.state().marks.clone()
     }
     fn modified_secs(&self, _path: &Path) -> io::Result<i64> {
         Ok(0)

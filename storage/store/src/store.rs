@@ -26,11 +26,13 @@ pub struct StoreOptions {
     pub shard_cache_bytes: usize,
     /// The log's behaviour.
     pub log: LogOptions,
+    /// Go on as a new node: for a copy of a folder whose first one lives on.
+    pub new_node: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { shards: 2, shard_cache_bytes: 20 << 20, log: LogOptions::default() }
+        Self { shards: 2, shard_cache_bytes: 20 << 20, log: LogOptions::default(), new_node: false }
     }
 }
 
@@ -92,14 +94,13 @@ struct Inner {
     env: Env,
     dir: PathBuf,
     options: StoreOptions,
-    node: NodeId,
     log: LogReader,
     blobs: Blobs,
     set: RwLock<Arc<ShardSet>>,
     /// Generation of the layout, held while it changes.
     layout: Mutex<u64>,
     closed: AtomicBool,
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 /// A store; cheap to clone.
@@ -109,8 +110,8 @@ pub struct Store(Arc<Inner>);
 impl Store {
     /// Opens a data folder, or makes one. The second value writes; there is one.
     pub fn open(env: Env, dir: &Path, options: StoreOptions) -> Result<(Self, StoreWriter), OpenError> {
-        let folder = DataFolder::open(&env, dir)?;
-        let log = Log::open(&env, &dir.join("log"), folder.node, options.log)?;
+        let folder = DataFolder::open(&env, dir, options.new_node)?;
+        let log = Log::open(&env, &dir.join("log"), &folder.identity, options.log)?;
         let reader = log.reader();
         let blobs = Blobs::open(&env, &dir.join("blobs"))?;
         let shards_dir = dir.join("shards");
@@ -120,13 +121,12 @@ impl Store {
             env,
             dir: dir.to_owned(),
             options,
-            node: folder.node,
             log: reader,
             blobs,
             set: RwLock::new(Arc::new(set)),
             layout: Mutex::new(layout.0),
             closed: AtomicBool::new(false),
-            _folder: folder,
+            folder,
         }));
         store.replay(&store.set())?;
         // Only now is it certain that nothing else is needed.
@@ -178,7 +178,11 @@ impl Store {
     }
     /// Who this is.
     pub fn node_id(&self) -> NodeId {
-        self.0.node
+        self.0.folder.identity.node
+    }
+    /// Who wrote this log before, oldest first.
+    pub fn predecessors(&self) -> &[NodeId] {
+        &self.0.folder.identity.predecessors
     }
     /// Where it is, for messages to the operator.
     pub fn dir(&self) -> &Path {
