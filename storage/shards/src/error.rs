@@ -35,6 +35,14 @@ pub enum ShardError {
     /// The disk.
     #[error("a shard's file could not be used")]
     Io(#[from] io::Error),
+    /// The file holds more than the log.
+    #[error("a shard holds entries up to {applied}, and the change log ends at {head}")]
+    Ahead {
+        /// Position of the file.
+        applied: u64,
+        /// Position of the log.
+        head: u64,
+    },
     /// Writing fails; it is tried again and again.
     #[error("a shard's file cannot be written just now; nothing is lost, and it is tried again")]
     Failing(#[source] Arc<ShardError>),

@@ -59,12 +59,12 @@ pub(crate) fn open_or_begin_anew(env: &Env, path: &Path, cache_bytes: usize) -> 
     }
 }
 
-/// Renames a damaged file, for somebody to look at.
+/// Renames a file that must not be used, for somebody to look at.
 pub(crate) fn put_aside(env: &Env, path: &Path, error: &ShardError) -> Result<(), ShardError> {
     tracing::error!(
         error = error as &dyn std::error::Error,
         path = %path.display(),
-        "a shard is damaged; it is put aside and made again from the change log"
+        "a shard cannot be used; it is put aside and made again from the change log"
     );
     Ok(env.disk.rename(path, &path.with_extension("damaged"))?)
 }

@@ -85,8 +85,15 @@ impl Shard {
         cache_bytes: usize,
         log: LogReader,
     ) -> Result<Self, ShardError> {
-        let db = file::open_or_begin_anew(env, path, cache_bytes)?;
-        let applied = file::applied_lsn(&db)?;
+        let mut db = file::open_or_begin_anew(env, path, cache_bytes)?;
+        let mut applied = file::applied_lsn(&db)?;
+        if applied > log.head() {
+            // The log is what happened: one that was restored from a backup may be older than the shards.
+            drop(db);
+            file::put_aside(env, path, &ShardError::Ahead { applied, head: log.head() })?;
+            db = file::open(env, path, cache_bytes)?;
+            applied = file::applied_lsn(&db)?;
+        }
         Ok(Self {
             env: env.clone(),
             path: path.to_owned(),

@@ -92,6 +92,37 @@ fn a_damaged_file_is_put_aside_and_made_again() {
 }
 
 #[test]
+fn shards_that_are_ahead_of_a_restored_log_are_made_again() {
+    let disk = SimDisk::default();
+    let mut model = Model::new();
+    let (store, mut writer) = open_on(&disk);
+    fill(&mut writer, &mut model, 0, 40);
+    store.close();
+    drop((store, writer));
+    let log = Path::new("/data/log/00000000000000000001.seg");
+    let read = |disk: &SimDisk| {
+        let file = disk.open(log, OpenMode::Read).expect("is there");
+        let mut bytes = vec![0; file.len().expect("known") as usize];
+        file.read_at(0, &mut bytes).expect("reads");
+        bytes
+    };
+    let backup = read(&disk);
+    let (store, mut writer) = open_on(&disk);
+    let mut later = model.clone();
+    fill(&mut writer, &mut later, 40, 10);
+    store.close();
+    drop((store, writer));
+    let file = disk.open(log, OpenMode::ReadWrite).expect("is there");
+    file.set_len(0).expect("cuts");
+    file.write_at(0, &backup).expect("writes");
+    let (store, mut writer) = open_on(&disk);
+    assert_same(&rows(&store.view()), &model, "what the log says");
+    fill(&mut writer, &mut model, 100, 10);
+    assert_same(&rows(&store.view()), &model, "and goes on from there");
+    store.close();
+}
+
+#[test]
 fn a_file_is_open_once() {
     let (disk, _) = filled();
     let (store, _writer) = open_on(&disk);
