@@ -65,6 +65,15 @@ impl ShardError {
         }
     }
 
+    /// What lies under it all, in words.
+    pub fn root_cause(&self) -> String {
+        let mut cause: &dyn std::error::Error = self;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        cause.to_string()
+    }
+
     /// There is no room on the disk.
     pub fn is_disk_full(&self) -> bool {
         match self {

@@ -88,6 +88,8 @@ pub struct StoreStatus {
     pub waiting: Vec<usize>,
     /// Bytes of each shard's file.
     pub shard_bytes: Vec<u64>,
+    /// Why the file of each shard cannot be written now; `None` when it can.
+    pub failures: Vec<Option<String>>,
 }
 
 struct Inner {
@@ -227,6 +229,7 @@ impl Store {
             applied: set.shards.iter().map(|s| s.applied().unwrap_or(0)).collect(),
             waiting: set.shards.iter().map(|s| s.overlay().entries()).collect(),
             shard_bytes: set.shards.iter().map(|s| s.file_bytes()).collect(),
+            failures: set.shards.iter().map(|s| s.failure().map(|error| error.root_cause())).collect(),
         }
     }
 

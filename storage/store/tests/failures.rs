@@ -150,6 +150,7 @@ fn what_was_not_made_durable_is_not_flushed() {
     disk.fail_changes(ErrorKind::Other);
     let error = store.flush().expect_err("cannot be durable");
     assert!(matches!(error, ShardError::Failing(_)), "{error}");
+    assert!(store.status().failures.iter().any(Option::is_some), "the operator can see it");
     assert_same(&rows(&store.view()), &model, "reading goes on");
     fill(&mut writer, &mut model, 1_000, 100);
     assert_same(&rows(&store.view()), &model, "and new rows are seen");
@@ -161,6 +162,7 @@ fn what_was_not_made_durable_is_not_flushed() {
     }
     disk.fail_changes(None);
     eventually("the file is written again", || store.flush().is_ok());
+    assert_eq!(store.status().failures, [None, None], "and that it is over");
     assert_same(&rows(&store.view()), &model, "after recovering");
     fill(&mut writer, &mut model, 2_000, 100);
     store.close();
