@@ -8,6 +8,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Share of a contested core for background threads: about a tenth of what others get.
+const BACKGROUND_NICE: libc::c_int = 10;
+
 /// Files of the operating system.
 #[derive(Debug, Default)]
 pub struct RealDisk {
@@ -171,6 +174,16 @@ fn volume(folder: &Path) -> Option<String> {
         stat.assume_init().f_fsid
     };
     (id != 0).then(|| format!("{id:x}"))
+}
+
+/// Asks the system to prefer other threads to this one while both want a core: for work that nobody waits for.
+///
+/// A refusal changes nothing but the order of work, so it is not reported.
+pub fn yield_to_others() {
+    // SAFETY: no memory is passed; 0 names the calling thread.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE);
+    }
 }
 
 #[cfg(test)]

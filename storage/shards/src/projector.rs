@@ -54,6 +54,8 @@ impl Shard {
         self.signal().running = true;
         let started = std::thread::Builder::new().name(name).spawn(move || {
             let _end = EndOfProjector(&shard);
+            // Rows that are not in redb yet are read from the overlay: submissions go first.
+            bolster_env::real::yield_to_others();
             shard.run();
         });
         if started.is_err() {
