@@ -414,7 +414,7 @@ fn write_facts(error: &WriteError) -> Facts {
     match error {
         WriteError::Busy => busy(StatusCode::SERVICE_UNAVAILABLE),
         WriteError::DiskFull => disk_full(),
-        WriteError::Stopped => unavailable(),
+        WriteError::Stopped | WriteError::Unavailable(_) => unavailable(),
         WriteError::Storage(_) => internal(),
     }
 }

@@ -127,7 +127,6 @@ struct World {
     disk: SimDisk,
     dice: Dice,
     forms: u64,
-    group: Vec<String>,
     /// Cases of forms that the appliance could not apply: their phones have them all the same.
     refused: HashSet<CaseId>,
 }
@@ -147,15 +146,15 @@ impl World {
         let (disk, clock) = (SimDisk::default(), Arc::new(SimClock::at(Timestamp(1_785_000_000_000_000))));
         let app = open(&disk, &clock);
         app.create_project(&app.auth().operator_node_permit("test"), "p").expect("a project");
-        Self { app, clock, disk, dice: Dice(seed), forms: 0, group: Vec::new(), refused: HashSet::new() }
+        Self { app, clock, disk, dice: Dice(seed), forms: 0, refused: HashSet::new() }
     }
 
     fn user(&self, name: &str) {
         let project = self.app.auth().project_named("p").expect("made");
         let new = NewUser {
-            name: format!("{name}@example.org"),
-            web: true,
-            admin: true,
+            name: name.to_lowercase(),
+            web: false,
+            admin: false,
             server_admin: false,
             role: None,
             data: Default::default(),
@@ -188,7 +187,6 @@ impl World {
             at: Timestamp(0),
         };
         self.app.commit_documents(vec![(project, document, false)]).expect("stored");
-        self.group = group.users;
     }
 
     /// A form about one or two cases, as a phone (or the web) would make it.
@@ -266,7 +264,7 @@ impl World {
 
     fn restore(&self, phone: &Phone) -> Result<String, RestoreError> {
         let request = RestoreRequest {
-            as_user: Some(format!("{}@example.org", phone.user)),
+            as_user: Some(phone.user.to_lowercase()),
             since: phone.token.clone(),
             state: phone.token.as_ref().map(|_| phone.state()),
             device_id: phone.device.clone(),
@@ -357,6 +355,11 @@ fn live(seed: u64) {
                 world.submit(&xml, None);
             }
             7 if world.dice.roll(3) == 0 => world.power_cut(),
+            7 => {
+                let members = ["U", "V"].into_iter().filter(|_| world.dice.roll(2) == 0);
+                let members = members.map(str::to_owned).collect();
+                world.share(members);
+            }
             8 if phone.token.is_some() => {
                 // The answer of a sync is lost.
                 let mut lost = phone.clone();

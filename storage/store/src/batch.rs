@@ -2,7 +2,7 @@
 
 use crate::read::{Read, Rows, ScanRange, StoreError};
 use crate::set::BatchReader;
-use crate::store::Store;
+use crate::store::{ROOM_WAIT, Store};
 use bolster_changelog::{AppendError, EntryDraft, Log, LogBatch, Stamp};
 use bolster_model::{
     Case, CaseId, CaseTransaction, Digest, FormId, FormRow, LedgerKey, LedgerPlace, LedgerTransaction,
@@ -11,7 +11,7 @@ use bolster_model::{
 use bolster_shards::overlay::row_key;
 use bolster_shards::tables::links::{self, BlobOwner};
 use bolster_shards::tables::{cases, documents, forms, id_key, ledgers, route_of, transactions};
-use bolster_shards::{Op, Table, effects};
+use bolster_shards::{Op, ShardError, Table, effects};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +24,9 @@ pub enum CommitError {
     /// The log could not be written; nothing of the batch counts.
     #[error("the change log could not be written")]
     Log(#[source] AppendError),
+    /// The shards take no more rows just now; nothing happened, and it may be tried again.
+    #[error("the state cannot follow the change log just now")]
+    Shards(#[source] ShardError),
 }
 
 /// The writing end of a store.
@@ -153,6 +156,10 @@ impl Batch<'_> {
 
     /// Makes everything durable, then visible. Answers the log positions.
     pub fn commit(self) -> Result<Range<u64>, CommitError> {
+        // Before the log is written: after that the batch has happened, and can only be let in.
+        self.reader.set().wait_for_room(ROOM_WAIT).map_err(|error| {
+            if error.is_disk_full() { CommitError::DiskFull } else { CommitError::Shards(error) }
+        })?;
         let range = self.log.commit().map_err(|error| match error {
             AppendError::DiskFull => CommitError::DiskFull,
             error => CommitError::Log(error),

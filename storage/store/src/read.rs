@@ -37,6 +37,13 @@ pub enum StoreError {
     Blob(#[from] bolster_blobs::BlobError),
 }
 
+impl StoreError {
+    /// It may work later, without anybody doing anything but making room.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Shard(error) if error.is_passing())
+    }
+}
+
 /// Which rows a scan answers.
 #[derive(Clone, Debug)]
 pub struct ScanRange {
@@ -304,6 +311,12 @@ pub trait ReadExt: Read {
     fn is_referenced(&self, blob: &bolster_model::Digest) -> Result<bool, StoreError> {
         let range = ScanRange { limit: 1, ..ScanRange::all(blob.0.to_vec()) };
         Ok(!self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.is_empty())
+    }
+
+    /// How many forms and documents refer to a blob.
+    fn reference_count(&self, blob: &bolster_model::Digest) -> Result<usize, StoreError> {
+        let range = ScanRange::all(blob.0.to_vec());
+        Ok(self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.len())
     }
 }
 

@@ -56,8 +56,9 @@ impl Appliance {
         if let Some(error) = failed {
             return Err(StoreError::Blob(error).into());
         }
-        let blob = staged.finish().map_err(StoreError::Blob)?.digest;
-        self.change_practice(permit, &user, &practice, Some(blob))
+        // Pinned until the reference to it is committed.
+        let (blob, _pin) = staged.finish().map_err(StoreError::Blob)?;
+        self.change_practice(permit, &user, &practice, Some(blob.digest))
     }
 
     /// Ends a frozen restore; the worker is an ordinary one again.

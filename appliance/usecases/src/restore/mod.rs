@@ -24,7 +24,7 @@ use crate::{Appliance, WriteError};
 use bolster_auth::{Permit, RestoreData};
 use bolster_codec::DecodeError;
 use bolster_model::{CaseId, Digest, ProjectId, Timestamp};
-use bolster_store::{ReadExt, StoreError};
+use bolster_store::{BlobPin, ReadExt, StoreError};
 use holdings::Base;
 use phone::PhoneState;
 use std::collections::BTreeSet;
@@ -246,7 +246,7 @@ impl Appliance {
     }
 
     /// Keeps a log, and forgets those of the same phone that are too old or too many.
-    fn keep_log(&self, log: &SyncLog, new_base: Option<Digest>) -> Result<(), RestoreError> {
+    fn keep_log(&self, log: &SyncLog, new_base: Option<BlobPin>) -> Result<(), RestoreError> {
         let _turn = self.sync_turn();
         let device = log.device_row();
         let view = self.store().view();
@@ -278,7 +278,9 @@ impl Appliance {
             }
             rows.push((SYNC_LOG.to_owned(), token, None));
         }
-        Ok(self.commit_local_with_blobs(rows, blobs)?)
+        self.commit_local_with_blobs(rows, blobs)?;
+        drop(new_base);
+        Ok(())
     }
 
     /// Forgets tokens past their time, everywhere. Answers how many.

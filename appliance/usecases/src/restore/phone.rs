@@ -171,6 +171,8 @@ impl PhoneState {
         while let Some(id) = queue.pop() {
             let mut next = self.graph.neighbours(&id)?;
             next.extend(self.held(&id)?.into_iter().flat_map(|h| h.case.links).map(|l| l.target));
+            // What a case no longer points at may have been there only for its sake.
+            next.extend(self.log.holdings.get(&id)?.into_iter().flat_map(|h| h.case.links).map(|l| l.target));
             next.extend(reverse.get(&id).into_iter().flatten().cloned());
             for id in next {
                 if region.insert(id.clone()) {

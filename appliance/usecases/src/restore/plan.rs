@@ -5,8 +5,8 @@ use super::holdings::{Base, BaseRef, Held, Holdings, StateHash};
 use super::phone::PhoneState;
 use super::{Appliance, RestoreError};
 use bolster_cases::sync::{Link, LiveCase, SyncCase, closing_links, live, purge};
-use bolster_model::{CaseId, Digest};
-use bolster_store::{ReadExt, StoreError};
+use bolster_model::CaseId;
+use bolster_store::{BlobPin, ReadExt, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A base up to this size is kept in the log itself.
@@ -38,8 +38,8 @@ pub struct Plan {
     pub hash: StateHash,
     /// Number of cases kept.
     pub kept: u64,
-    /// The base is new, and in a file.
-    pub new_base: Option<Digest>,
+    /// The base is new, and in a file that stays until the log names it.
+    pub new_base: Option<BlobPin>,
 }
 
 /// The owner ids of a user as a set.
@@ -115,7 +115,7 @@ fn held_after(
 fn new_holdings(
     app: &Appliance,
     held: &BTreeMap<CaseId, Held>,
-) -> Result<(Holdings, Option<Digest>), RestoreError> {
+) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
     let bytes = Base::build(held.iter());
     if bytes.len() <= INLINE_BYTES_MAX {
         let base_ref = BaseRef::Inline(bytes.clone());
@@ -128,10 +128,11 @@ fn new_holdings(
         }
         staged.finish()
     };
-    let digest = stored().map_err(StoreError::Blob)?.digest;
+    let (info, pin) = stored().map_err(StoreError::Blob)?;
+    let digest = info.digest;
     let base = Base::read(bytes)?;
     app.bases().put(digest, base.clone());
-    Ok((Holdings { base_ref: BaseRef::Blob(digest), base, delta: BTreeMap::new() }, Some(digest)))
+    Ok((Holdings { base_ref: BaseRef::Blob(digest), base, delta: BTreeMap::new() }, Some(pin)))
 }
 
 /// What changed for a phone.
@@ -212,7 +213,7 @@ fn changed_holdings(
     app: &Appliance,
     state: &PhoneState,
     after: BTreeMap<CaseId, Held>,
-) -> Result<(Holdings, Option<Digest>, StateHash, u64), RestoreError> {
+) -> Result<(Holdings, Option<BlobPin>, StateHash, u64), RestoreError> {
     let old = &state.log.holdings;
     let Some(region) = &state.region else {
         let (hash, kept) = hash_of(&after);

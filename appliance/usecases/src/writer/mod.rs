@@ -92,6 +92,9 @@ pub enum WriteError {
     /// The appliance is stopping.
     #[error("the appliance is stopping")]
     Stopped,
+    /// The state cannot be read or written just now; it is tried again by itself.
+    #[error("the state cannot be read or written just now")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// Our fault or the disk's.
     #[error("the change could not be stored")]
     Storage(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -102,7 +105,7 @@ impl From<WriteError> for SubmitFormError {
         match error {
             WriteError::Busy => Self::Busy,
             WriteError::DiskFull => Self::DiskFull,
-            WriteError::Stopped => Self::Unavailable,
+            WriteError::Stopped | WriteError::Unavailable(_) => Self::Unavailable,
             WriteError::Storage(source) => Self::Storage(source),
         }
     }
@@ -110,7 +113,7 @@ impl From<WriteError> for SubmitFormError {
 
 impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
-        Self::Storage(Arc::new(error))
+        if error.is_passing() { Self::Unavailable(Arc::new(error)) } else { Self::Storage(Arc::new(error)) }
     }
 }
 
@@ -286,7 +289,11 @@ impl Writer {
                 self.memo.forget_from(0);
                 let error = match error {
                     CommitError::DiskFull => WriteError::DiskFull,
-                    error => {
+                    CommitError::Shards(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a batch was refused");
+                        WriteError::Unavailable(Arc::new(error))
+                    }
+                    error @ CommitError::Log(_) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "a batch was not written");
                         WriteError::Storage(Arc::new(error))
                     }
