@@ -571,7 +571,12 @@ mod tests {
         assert!(matches!(project.set("timezone", "../etc"), Err(SettingError::BadText { .. })));
         assert_eq!(project.set("timezone", "Africa/Nairobi"), Ok(true));
         for name in Project::SETTINGS {
-            assert!(project.text_setting(name).is_some() != project.switch(name).is_some(), "{name}");
+            let kinds = [
+                project.text_setting(name).is_some(),
+                project.switch(name).is_some(),
+                project.list_setting(name).is_some(),
+            ];
+            assert_eq!(kinds.iter().filter(|k| **k).count(), 1, "{name}");
         }
     }
 

@@ -321,7 +321,7 @@ proptest! {
         prop_assert_eq!(names, Some((ledger.section_id.clone(), ledger.entry_id.clone())));
         let form = m.form_id();
         let touched = m.list(Made::case_id);
-        let sync_token = (m.number() % 2 == 0).then(|| form.as_str().to_owned());
+        let sync_token = m.number().is_multiple_of(2).then(|| form.as_str().to_owned());
         let recent = links::RecentForm { lsn: m.number(), form_id: form, sync_token, cases: touched };
         let key = links::recent_key(project, recent.lsn);
         let row = links::encode_recent(&recent.form_id, recent.sync_token.as_deref(), &recent.cases);

@@ -38,6 +38,18 @@ impl Machine {
             file_system: file_system(data).unwrap_or_default(),
         }
     }
+
+    /// One line.
+    pub fn text(&self) -> String {
+        format!(
+            "{}, {} cores, {:.1} MiB, {}, {}",
+            self.processor,
+            self.cores,
+            self.memory_bytes as f64 / f64::from(1 << 20),
+            self.kernel,
+            self.file_system
+        )
+    }
 }
 
 /// Kind and device of the mount that holds a path.

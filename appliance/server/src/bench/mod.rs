@@ -8,6 +8,7 @@ mod load;
 mod machine;
 mod process;
 mod report;
+mod restore;
 mod submissions;
 
 use crate::cli::{BenchCommand, BenchName};
@@ -22,9 +23,16 @@ const MARK: &str = "bench-folder";
 /// Measures; the figures, and their text for people.
 pub fn run(command: &BenchCommand, clock: &dyn Clock) -> Result<(Value, String)> {
     let folder = BenchFolder::make(&command.dir)?;
-    let BenchName::Submissions = command.name;
-    let report = submissions::measure(command, clock, &folder.0)?;
-    Ok((serde_json::to_value(&report)?, report.text()))
+    match command.name {
+        BenchName::Submissions => {
+            let report = submissions::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Restore => {
+            let report = restore::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+    }
 }
 
 /// Whether a folder was made by a benchmark.

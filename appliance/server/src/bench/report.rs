@@ -148,14 +148,9 @@ fn mib(bytes: u64) -> String {
 impl Report {
     /// The table.
     pub fn text(&self) -> String {
-        let machine = &self.machine;
         let mut text = format!(
-            "{}, {} cores, {}, {}, {}\n{} s a run, forms of {} bytes, {} cases, 80% updates\n\n",
-            machine.processor,
-            machine.cores,
-            mib(machine.memory_bytes),
-            machine.kernel,
-            machine.file_system,
+            "{}\n{} s a run, forms of {} bytes, {} cases, 80% updates\n\n",
+            self.machine.text(),
             self.seconds,
             self.form_bytes,
             self.cases
@@ -190,12 +185,19 @@ impl Report {
             text.push_str(&large.text());
         }
         text.push('\n');
-        for budget in &self.budgets {
-            let word = if budget.kept { "kept  " } else { "MISSED" };
-            let _ = writeln!(text, "{word} {:<38} {} ({})", budget.name, budget.measured, budget.promised);
-        }
+        text.push_str(&budget_text(&self.budgets));
         text.trim_end().to_owned()
     }
+}
+
+/// Promises, kept or missed.
+pub fn budget_text(budgets: &[Budget]) -> String {
+    let mut text = String::new();
+    for budget in budgets {
+        let word = if budget.kept { "kept  " } else { "MISSED" };
+        let _ = writeln!(text, "{word} {:<38} {} ({})", budget.name, budget.measured, budget.promised);
+    }
+    text
 }
 
 impl Large {

@@ -258,7 +258,14 @@ impl RunPlan<'_> {
 
     /// Waits until all rows are in the shards; the position of the log then.
     fn catch_up(&self, data: &Path) -> Result<u64> {
-        let begin = self.clock.monotonic_us();
+        catch_up(self.clock, data)
+    }
+}
+
+/// Waits until all rows are in the shards; the position of the log then.
+pub fn catch_up(clock: &dyn Clock, data: &Path) -> Result<u64> {
+    {
+        let begin = clock.monotonic_us();
         loop {
             let lag = ask(data, Request::Lag)?;
             let head = lag["head"].as_u64().context("the server names no head")?;
@@ -266,7 +273,7 @@ impl RunPlan<'_> {
             if readers.iter().all(|r| r["lag"].as_u64() == Some(0)) {
                 return Ok(head);
             }
-            if self.clock.monotonic_us() - begin > CATCH_UP_MAX_US {
+            if clock.monotonic_us() - begin > CATCH_UP_MAX_US {
                 bail!("the readers of the log do not catch up: {lag}");
             }
             std::thread::park_timeout(Duration::from_millis(20));

@@ -63,6 +63,8 @@ pub struct SubmitCommand {
 pub enum BenchName {
     /// Forms received and made durable in a second, what each costs, how long senders wait
     Submissions,
+    /// Restores of phones with many cases: everything, nothing new, a few changes, two hundred at once
+    Restore,
 }
 
 /// `bolster bench`

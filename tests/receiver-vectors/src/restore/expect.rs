@@ -56,10 +56,8 @@ pub fn check(run: &Run<'_>, step: &Value, response: &Response, differences: &mut
                     return Ok(());
                 }
             }
-            "body_contains" => {
-                if !response.text().contains(expected.as_str().unwrap_or_default()) {
-                    differences.add("body", expected, &json!(response.text()));
-                }
+            "body_contains" if !response.text().contains(expected.as_str().unwrap_or_default()) => {
+                differences.add("body", expected, &json!(response.text()));
             }
             "headers" => {
                 for (name, value) in expected.as_object().into_iter().flatten() {
@@ -106,10 +104,8 @@ pub fn check(run: &Run<'_>, step: &Value, response: &Response, differences: &mut
                     }
                 }
             }
-            "log_flagged" => {
-                if !phone(run, expected.as_str().unwrap_or_default())?.disagreed {
-                    differences.say(format!("the log of {expected} is not flagged"));
-                }
+            "log_flagged" if !phone(run, expected.as_str().unwrap_or_default())?.disagreed => {
+                differences.say(format!("the log of {expected} is not flagged"));
             }
             "bytes_equal_step" | "differs_from_step" => {
                 let other = run.answers.get(&(expected.as_u64().unwrap_or(0) as usize));
@@ -184,10 +180,11 @@ fn log(run: &Run<'_>, expect: &Value, token: &str, differences: &mut Differences
             "owner_ids" => {
                 same_set(differences, "owners", expected, phone.owners.iter().cloned().collect());
             }
-            "token_differs_from" => {
-                if run.bound.get(expected.as_str().unwrap_or_default()).map(String::as_str) == Some(token) {
-                    differences.say("the token is the same");
-                }
+            "token_differs_from"
+                if run.bound.get(expected.as_str().unwrap_or_default()).map(String::as_str)
+                    == Some(token) =>
+            {
+                differences.say("the token is the same");
             }
             _ => {}
         }
