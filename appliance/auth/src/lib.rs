@@ -34,8 +34,8 @@ pub use documents::{ApiKey, Credential, Membership, Project, ProjectName, Role, 
 pub use password::{Password, PasswordError};
 pub use permissions::{Permission, PermissionSet};
 pub use permit::{
-    Action, Administer, EditData, EditUsers, EditWebUsers, NodePermit, Permit, ReadAttachment, ReadAudit,
-    ReadCase, ReadForm, Refused, SubmitForm, ViewPages, ViewUsers,
+    Action, Administer, EditApps, EditData, EditUsers, EditWebUsers, NodePermit, Permit, ReadAttachment,
+    ReadAudit, ReadCase, ReadForm, Refused, SubmitForm, UsePhone, ViewApps, ViewPages, ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

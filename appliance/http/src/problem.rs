@@ -39,6 +39,8 @@ pub enum Envelope {
     Receiver,
     /// `{"error": …}`.
     Api,
+    /// Calls of the CommCare app: plain text.
+    Phone,
     /// A page.
     Page,
 }
@@ -237,6 +239,7 @@ impl Problem {
         let mut reply = match envelope {
             Envelope::Receiver => self.receiver(&facts),
             Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
+            Envelope::Phone => self.phone(&facts),
             Envelope::Page => pages::problem(facts.status, facts.code, &facts.text),
         };
         let headers = reply.headers_mut();
@@ -274,6 +277,15 @@ impl Problem {
             status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => empty(status),
             status => text(status, facts.text.clone().into_owned()),
         }
+    }
+
+    fn phone(&self, facts: &Facts) -> Reply {
+        if let Self::NotSignedIn { error: AuthError::Inactive, .. } = self {
+            // The one refusal of credentials that a phone can show in its own words.
+            let value = serde_json::json!({ "error": "user.deactivated", "default_response": facts.text });
+            return json(StatusCode::NOT_ACCEPTABLE, &value);
+        }
+        text(facts.status, facts.text.clone().into_owned())
     }
 
     fn log(&self, facts: &Facts, request: &Request) {

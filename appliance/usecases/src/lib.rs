@@ -5,7 +5,9 @@
 //! writer and is durable before the caller hears of it.
 
 pub mod admin;
+pub mod apps;
 pub mod change_forms;
+pub mod phone_calls;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;
@@ -34,6 +36,7 @@ struct Inner {
     settings: ServerSettings,
     counters: Arc<WriterCounters>,
     writer: WriterHandle,
+    apps: apps::AppsCache,
     /// Administrative acts look first and write then: one at a time.
     admin: std::sync::Mutex<()>,
 }
@@ -71,6 +74,7 @@ impl Appliance {
             settings,
             counters,
             writer,
+            apps: apps::AppsCache::default(),
             admin: std::sync::Mutex::new(()),
         })))
     }
@@ -99,6 +103,10 @@ impl Appliance {
         &self.0.writer
     }
 
+    pub(crate) fn apps_cache(&self) -> &apps::AppsCache {
+        &self.0.apps
+    }
+
     pub(crate) fn admin_turn(&self) -> std::sync::MutexGuard<'_, ()> {
         self.0.admin.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -115,6 +123,7 @@ impl Appliance {
         let documents = documents.into_iter().map(|d| (d, random::bytes(&*self.0.env.random))).collect();
         self.wait(|reply| Job::Documents { documents, reply })?;
         self.0.auth.documents_changed(&touched);
+        self.0.apps.documents_changed(&touched);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! direction, with a keyboard.
 
 pub mod answers;
+pub mod apps;
 pub mod case;
 pub mod form;
 pub mod landing;

@@ -5,6 +5,8 @@ use super::suite::{FormHead, Suite};
 use super::{AppError, Home, Resource, ResourceKind, number};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The newest CommCare that is known here, as text.
+pub const PLATFORM_VERSION: &str = "2.58.0";
 /// The newest CommCare whose packages are understood in full.
 const PLATFORM: Platform = Platform { major: 2, minor: 58, minimal: u32::MAX };
 /// Most lines about the same matter.

@@ -12,7 +12,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Package, Severity, Trouble, check};
+pub use check::{PLATFORM_VERSION, Package, Severity, Trouble, check};
 pub use profile::{Platform, Profile, read_profile};
 pub use rewrite::{Place, rewrite_profile, rewrite_suite};
 pub use suite::{FormHead, Suite, form_head, locale_keys, read_suite};
