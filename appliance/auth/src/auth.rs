@@ -9,7 +9,7 @@ use crate::documents::{ApiKey, Credential, Project, User, kind};
 use crate::lockout::Lockout;
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
 use crate::permissions::PermissionSet;
-use crate::permit::{Action, NodePermit, Permit, Refused};
+use crate::permit::{Action, EditUsers, NodePermit, Permit, Refused, RestoreData, SubmitForm};
 use crate::present::{AuthError, Check, PasswordCheck, Presented};
 use crate::secret::Secret;
 use crate::session::{NewSession, SESSION_US, Session, SignedIn};
@@ -198,6 +198,14 @@ impl Auth {
     /// Proof for the operator, who may do everything.
     pub fn operator_permit<A: Action>(&self, name: &str, project: &Arc<Project>) -> Permit<A> {
         Permit::grant(Actor::operator(name), project)
+    }
+    /// Forms that a phone's request makes here are sent by its user.
+    pub fn submit_for(&self, permit: &Permit<RestoreData>) -> Permit<SubmitForm> {
+        Permit::grant(permit.actor().clone(), permit.project())
+    }
+    /// Whoever edits mobile workers may see what their phones get.
+    pub fn restore_for(&self, permit: &Permit<EditUsers>) -> Permit<RestoreData> {
+        Permit::grant(permit.actor().clone(), permit.project())
     }
     /// Proof that the actor may administer the node.
     pub fn node_permit(&self, actor: &Actor) -> Result<NodePermit, Refused> {

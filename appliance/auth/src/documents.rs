@@ -127,6 +127,16 @@ pub struct Project {
     pub maintenance: bool,
     /// New passwords need eight characters and must not be the user's name.
     pub strong_passwords: bool,
+    /// Phones are sent products and programs.
+    pub commtrack: bool,
+    /// Phones are sent all locations, not those around their users.
+    pub sync_all_locations: bool,
+    /// Form in which phones are sent locations: `flat`, `hierarchical` or `both`.
+    pub location_fixture: String,
+    /// Declared fields of user data; phones are sent those that are not set as empty.
+    pub user_fields: Vec<String>,
+    /// Declared fields of locations.
+    pub location_fields: Vec<String>,
 }
 
 impl Default for Project {
@@ -145,6 +155,11 @@ impl Default for Project {
             ignore_practice_submissions: false,
             maintenance: false,
             strong_passwords: false,
+            commtrack: false,
+            sync_all_locations: false,
+            location_fixture: "flat".to_owned(),
+            user_fields: Vec::new(),
+            location_fields: Vec::new(),
         }
     }
 }
@@ -189,15 +204,25 @@ impl Project {
         "ignore_practice_submissions",
         "maintenance",
         "strong_passwords",
+        "commtrack",
+        "sync_all_locations",
+        "location_fixture",
+        "user_fields",
+        "location_fields",
     ];
 
     /// Changes one setting from text. Answers whether anything changed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, SettingError> {
+        if let Some(list) = self.list_setting(name) {
+            let fields: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+            return Ok(std::mem::replace(list, fields.clone()) != fields);
+        }
         if let Some(text) = self.text_setting(name) {
             let possible = !value.trim().is_empty()
                 && value.len() <= 200
                 && !value.chars().any(char::is_control)
-                && (name != "timezone" || zone_name(value));
+                && (name != "timezone" || zone_name(value))
+                && (name != "location_fixture" || matches!(value, "flat" | "hierarchical" | "both"));
             if !possible {
                 return Err(SettingError::BadText { name: name.to_owned(), value: value.to_owned() });
             }
@@ -214,10 +239,19 @@ impl Project {
         Ok(std::mem::replace(switch, on) != on)
     }
 
+    fn list_setting(&mut self, name: &str) -> Option<&mut Vec<String>> {
+        match name {
+            "user_fields" => Some(&mut self.user_fields),
+            "location_fields" => Some(&mut self.location_fields),
+            _ => None,
+        }
+    }
+
     fn text_setting(&mut self, name: &str) -> Option<&mut String> {
         match name {
             "display_name" => Some(&mut self.display_name),
             "timezone" => Some(&mut self.timezone),
+            "location_fixture" => Some(&mut self.location_fixture),
             _ => None,
         }
     }
@@ -232,6 +266,8 @@ impl Project {
             "ignore_practice_submissions" => Some(&mut self.ignore_practice_submissions),
             "maintenance" => Some(&mut self.maintenance),
             "strong_passwords" => Some(&mut self.strong_passwords),
+            "commtrack" => Some(&mut self.commtrack),
+            "sync_all_locations" => Some(&mut self.sync_all_locations),
             _ => None,
         }
     }
@@ -242,6 +278,16 @@ fn zone_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
+}
+
+/// Fields of user data that are the same for many.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// Id.
+    pub id: String,
+    /// What it fixes.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// A person who can sign in: a mobile worker of one project, or a web user.
@@ -269,6 +315,11 @@ pub struct User {
     pub role: Option<String>,
     /// Custom data of a mobile worker.
     pub user_data: BTreeMap<String, String>,
+    /// Profile of a mobile worker, which fixes some of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// Ids of the locations of a mobile worker; the first is the primary one.
+    pub locations: Vec<String>,
     /// A practice worker: HQ's demo flag.
     pub practice: bool,
     /// May sign in.
@@ -309,6 +360,8 @@ pub struct Membership {
     pub active: bool,
     /// Custom data of the user in this project.
     pub user_data: BTreeMap<String, String>,
+    /// Ids of the user's locations; the first is the primary one.
+    pub locations: Vec<String>,
     /// Since when.
     #[serde(with = "micros")]
     pub created_at: Timestamp,

@@ -30,12 +30,15 @@ pub use actor::{Actor, ActorKind, Entrance, Method};
 pub use api_key::{NewKey, new_key};
 pub use auth::{Auth, OpenError};
 pub use directory::Member;
-pub use documents::{ApiKey, Credential, Membership, Project, ProjectName, Role, SettingError, User, kind};
+pub use documents::{
+    ApiKey, Credential, Membership, Profile, Project, ProjectName, Role, SettingError, User, kind,
+};
 pub use password::{Password, PasswordError};
 pub use permissions::{Permission, PermissionSet};
 pub use permit::{
     Action, Administer, EditApps, EditData, EditUsers, EditWebUsers, NodePermit, Permit, ReadAttachment,
-    ReadAudit, ReadCase, ReadForm, Refused, SubmitForm, UsePhone, ViewApps, ViewPages, ViewUsers,
+    ReadAudit, ReadCase, ReadForm, Refused, RestoreData, SubmitForm, UsePhone, ViewApps, ViewPages,
+    ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

@@ -79,6 +79,10 @@ permissions! {
     EditDataDict = 24, "edit_data_dict";
     /// See the data dictionary.
     ViewDataDict = 25, "view_data_dict";
+    /// Work as those workers who name the user.
+    LimitedLoginAs = 26, "limited_login_as";
+    /// Work as those workers who name nobody in particular.
+    AccessDefaultLoginAsUser = 27, "access_default_login_as_user";
 }
 
 use Permission as P;

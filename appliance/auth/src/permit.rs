@@ -57,6 +57,13 @@ action!(
     }
 );
 action!(
+    /// Restore a phone, and what else phones ask for.
+    RestoreData, "use a phone", [P::AccessMobileEndpoints], |actor, entrance| match entrance {
+        Entrance::Local => true,
+        _ => actor.is_admin() || actor.has(P::AccessMobileEndpoints),
+    }
+);
+action!(
     /// Read forms.
     ReadForm, "read forms", [P::EditData], |actor, entrance| reads_data(actor, entrance)
 );

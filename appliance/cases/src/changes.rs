@@ -18,10 +18,19 @@ pub struct CaseChange {
     pub transactions: Vec<CaseTransaction>,
     /// Length of the list before; ordinals from the new end up to it go away.
     pub transactions_before: u32,
+    /// Owner among whose open cases it was listed before; `None` if it was not.
+    pub listed_before: Option<String>,
     /// Indices that went away or changed.
     pub indices_removed: Vec<CaseIndex>,
     /// Indices that are new or changed.
     pub indices_added: Vec<CaseIndex>,
+}
+
+/// Owner among whose open cases a case is listed.
+pub fn listed_under(case: &Case) -> Option<&str> {
+    let owner = case.owner_id.value.as_str();
+    let listed = !case.closed.value && !case.deletion.is_deleted() && !matches!(owner, "" | "-");
+    listed.then_some(owner)
 }
 
 /// One ledger after the fact.
@@ -54,4 +63,6 @@ pub struct Changes {
     pub device_log: Option<FormId>,
     /// A form came in: it goes on the list of recent forms with the cases it touched.
     pub received: Option<(FormId, Vec<CaseId>)>,
+    /// Sync token that the form came with, whatever was decided about it: its phone has applied it.
+    pub sync_token: Option<String>,
 }

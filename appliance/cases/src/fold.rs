@@ -99,6 +99,7 @@ fn submit<S: State>(
     context: &FoldContext,
 ) -> Result<(), S::Error> {
     let mut touched = Vec::new();
+    work.changes.sync_token = form.info.last_sync_token.clone();
     match &form.verdict {
         Verdict::Normal => {
             let mut row = new_row(form, FormState::Normal, context);

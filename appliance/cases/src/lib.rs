@@ -20,9 +20,10 @@ pub mod judge;
 pub mod ledger;
 pub mod rebuild;
 pub mod state;
+pub mod sync;
 pub mod work;
 
-pub use changes::{CaseChange, Changes, LedgerChange};
+pub use changes::{CaseChange, Changes, LedgerChange, listed_under};
 pub use fold::{FoldContext, fold};
 pub use judge::{Judgement, Submission, judge};
 pub use state::{State, StoredForm};

@@ -1,6 +1,6 @@
 //! The cases and ledgers that a fact is changing, loaded once each.
 
-use crate::changes::{CaseChange, Changes, LedgerChange};
+use crate::changes::{CaseChange, Changes, LedgerChange, listed_under};
 use crate::state::State;
 use bolster_model::{
     Case, CaseId, CaseIndex, CaseTransaction, FormRow, LedgerKey, LedgerPlace, LedgerTransaction, LedgerValue,
@@ -16,6 +16,7 @@ pub struct CaseWork {
     pub created: bool,
     /// An index action ran on it, or it was rebuilt.
     pub indices_touched: bool,
+    listed_before: Option<String>,
     indices_before: Vec<CaseIndex>,
     transactions_before: u32,
     /// First ordinal that changed.
@@ -30,6 +31,7 @@ impl CaseWork {
         Self {
             created,
             indices_touched: false,
+            listed_before: if created { None } else { listed_under(&case).map(str::to_owned) },
             indices_before: case.indices.clone(),
             transactions_before: count,
             from: count,
@@ -78,6 +80,7 @@ impl CaseWork {
             transactions_from: self.from,
             transactions: self.tail,
             transactions_before: self.transactions_before,
+            listed_before: self.listed_before,
             indices_removed: removed,
             indices_added: added,
             case: self.case,

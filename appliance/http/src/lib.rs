@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod multipart;
 pub mod options;
 mod pages;
+mod phone;
 pub mod problem;
 mod receiver;
 mod reply;

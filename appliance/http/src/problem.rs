@@ -12,6 +12,7 @@ use crate::request::Request;
 use crate::router::State;
 use bolster_auth::{AuthError, Refused};
 use bolster_store::{BlobError, StoreError};
+use bolster_usecases::restore::RestoreError;
 use bolster_usecases::{SubmitFormError, WriteError};
 use bolster_wire::openrosa::Nature;
 use hyper::StatusCode;
@@ -37,10 +38,10 @@ pub enum Challenge {
 pub enum Envelope {
     /// The receiver: OpenRosa for what is final, else plain text or nothing.
     Receiver,
+    /// Phones: plain text, OpenRosa for a restore that must start again, JSON for what a phone can show.
+    Phone,
     /// `{"error": …}`.
     Api,
-    /// Calls of the CommCare app: plain text.
-    Phone,
     /// A page.
     Page,
 }
@@ -87,6 +88,15 @@ pub enum Problem {
     /// Known, and may not.
     #[error("not allowed")]
     Refused(#[from] Refused),
+    /// Belongs to another project.
+    #[error("you are not in this project: the user was not in the domain {project}")]
+    NotHere {
+        /// As in the address.
+        project: String,
+    },
+    /// There is no restore.
+    #[error("no restore")]
+    Restore(#[from] RestoreError),
     /// The body is no submission.
     #[error("the submission cannot be taken")]
     Upload(#[from] UploadError),
@@ -187,6 +197,8 @@ impl Problem {
             Self::Bearer => self.own(StatusCode::UNAUTHORIZED, "not-signed-in"),
             Self::NotSignedIn { error, .. } => auth_facts(error),
             Self::Refused(refused) => Facts::new(StatusCode::FORBIDDEN, "not-allowed", refused.to_string()),
+            Self::NotHere { .. } => self.own(StatusCode::UNAUTHORIZED, "not-allowed"),
+            Self::Restore(error) => restore_facts(error),
             Self::Upload(error) => upload_facts(error),
             Self::Body(error) => body_facts(error),
             Self::Submit(error) => submit_facts(error),
@@ -212,6 +224,7 @@ impl Problem {
         match self {
             Self::Unknown { challenge } => Some(*challenge),
             Self::Bearer => Some(Challenge::Bearer),
+            Self::NotHere { .. } | Self::Restore(RestoreError::NotAs { .. }) => Some(Challenge::Basic),
             Self::NotSignedIn { error, challenge } => match error {
                 AuthError::NotMember | AuthError::Busy | AuthError::Storage(_) => None,
                 AuthError::Missing
@@ -238,8 +251,8 @@ impl Problem {
         }
         let mut reply = match envelope {
             Envelope::Receiver => self.receiver(&facts),
-            Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
             Envelope::Phone => self.phone(&facts),
+            Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
             Envelope::Page => pages::problem(facts.status, facts.code, &facts.text),
         };
         let headers = reply.headers_mut();
@@ -280,12 +293,18 @@ impl Problem {
     }
 
     fn phone(&self, facts: &Facts) -> Reply {
-        if let Self::NotSignedIn { error: AuthError::Inactive, .. } = self {
-            // The one refusal of credentials that a phone can show in its own words.
-            let value = serde_json::json!({ "error": "user.deactivated", "default_response": facts.text });
-            return json(StatusCode::NOT_ACCEPTABLE, &value);
+        match self {
+            Self::NotSignedIn { error: AuthError::Inactive, .. } => json(
+                StatusCode::NOT_ACCEPTABLE,
+                &serde_json::json!({ "error": "user.deactivated", "default_response": facts.text }),
+            ),
+            Self::Restore(RestoreError::StartAgain { reason }) => crate::reply::whole(
+                StatusCode::PRECONDITION_FAILED,
+                "text/xml; charset=utf-8",
+                bolster_wire::restore::refusal(reason),
+            ),
+            _ => text(facts.status, facts.text.clone().into_owned()),
         }
-        text(facts.status, facts.text.clone().into_owned())
     }
 
     fn log(&self, facts: &Facts, request: &Request) {
@@ -380,11 +399,22 @@ fn submit_facts(error: &SubmitFormError) -> Facts {
     }
 }
 
+fn restore_facts(error: &RestoreError) -> Facts {
+    match error {
+        RestoreError::StartAgain { .. } => {
+            Facts::new(StatusCode::PRECONDITION_FAILED, "start-again", error.to_string())
+        }
+        RestoreError::NotAs { .. } => Facts::new(StatusCode::UNAUTHORIZED, "not-allowed", error.to_string()),
+        RestoreError::Write(error) => write_facts(error),
+        RestoreError::Store(_) | RestoreError::Gone => internal(),
+    }
+}
+
 fn write_facts(error: &WriteError) -> Facts {
     match error {
         WriteError::Busy => busy(StatusCode::SERVICE_UNAVAILABLE),
         WriteError::DiskFull => disk_full(),
-        WriteError::Stopped => unavailable(),
+        WriteError::Stopped | WriteError::Unavailable(_) => unavailable(),
         WriteError::Storage(_) => internal(),
     }
 }

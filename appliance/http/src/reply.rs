@@ -1,13 +1,14 @@
 //! Answers: a body that is there, or a file that is read while it is sent.
 
 use bolster_store::{BlobError, BlobReader};
+use bolster_usecases::restore::RestoreError;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// An answer.
@@ -22,6 +23,8 @@ pub enum ReplyBody {
     Whole(Option<Bytes>),
     /// A stored file, read a chunk at a time on a thread that may block.
     File(FileBody),
+    /// What a thread makes while it is sent.
+    Stream(mpsc::Receiver<Result<Bytes, RestoreError>>),
 }
 
 /// A chunk on its way, and the reader for the next one.
@@ -64,6 +67,9 @@ pub enum SendError {
     /// The reading thread is gone.
     #[error("reading a file was given up")]
     Thread(#[source] tokio::task::JoinError),
+    /// What was being made could not be finished.
+    #[error("the answer broke off")]
+    Stream(#[source] RestoreError),
     /// It ended before its length.
     #[error("a file is shorter than it was")]
     Short,
@@ -80,6 +86,10 @@ impl http_body::Body for ReplyBody {
         let file = match self.get_mut() {
             Self::Whole(bytes) => return Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::File(file) => file,
+            Self::Stream(chunks) => {
+                let chunk = ready!(chunks.poll_recv(cx));
+                return Poll::Ready(chunk.map(|c| c.map(Frame::data).map_err(SendError::Stream)));
+            }
         };
         let Some(reading) = &mut file.reading else { return Poll::Ready(None) };
         let joined = ready!(Pin::new(reading).poll(cx));
@@ -102,14 +112,16 @@ impl http_body::Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::File(file) => file.reading.is_none(),
+            Self::Stream(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Whole(bytes) => bytes.as_ref().map_or(0, |b| b.len() as u64),
-            Self::File(file) => file.left,
-        })
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::File(file) => SizeHint::with_exact(file.left),
+            Self::Stream(_) => SizeHint::new(),
+        }
     }
 }
 
@@ -143,6 +155,13 @@ pub fn file(reader: BlobReader) -> Reply {
     let length = reader.length();
     let mut reply = Response::new(ReplyBody::File(FileBody::new(reader)));
     reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    reply
+}
+
+/// What comes through a channel.
+pub fn stream(content_type: &'static str, chunks: mpsc::Receiver<Result<Bytes, RestoreError>>) -> Reply {
+    let mut reply = Response::new(ReplyBody::Stream(chunks));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 

@@ -8,7 +8,7 @@ use crate::receiver::answer::{OPENROSA_VERSION, VERSION_3};
 use crate::reply::{Reply, empty};
 use crate::request::Request;
 use crate::routes::{self, Found, RouteId};
-use crate::{pages, receiver, resources};
+use crate::{pages, phone, receiver, resources};
 use bolster_usecases::Appliance;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -35,6 +35,8 @@ pub struct State {
     pub memory: Arc<BodyMemory>,
     /// Places for work that reads; whoever finds none waits.
     reads: Semaphore,
+    /// Places for restores of everything; whoever finds none waits.
+    restores: Arc<Semaphore>,
     /// Places for passwords of the login page; whoever finds none is turned away.
     logins: Semaphore,
     /// Places for whole packages of apps.
@@ -43,6 +45,8 @@ pub struct State {
 
 /// Reads at once: each may hold a form of many megabytes.
 const READS_MAX: usize = 32;
+/// Restores of everything at once: each holds the ids of all its cases.
+const RESTORES_MAX: usize = 2;
 /// Passwords of the login page waiting to be checked, one after the other.
 const LOGINS_MAX: usize = 16;
 /// Packages of apps being made or sent: each takes room on the disk.
@@ -69,6 +73,11 @@ impl State {
     ) -> Result<T, Problem> {
         let _place = self.logins.try_acquire().map_err(|_| Problem::Crowded)?;
         self.unbounded(work).await
+    }
+
+    /// A place for a restore that takes its time and memory.
+    pub async fn restore_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.restores.clone().acquire_owned().await.map_err(|_| Problem::GivenUp)
     }
 
     /// Runs what may wait for the disk, off the runtime's threads.
@@ -106,6 +115,7 @@ impl Router {
             metrics: Arc::default(),
             memory,
             reads: Semaphore::new(READS_MAX),
+            restores: Arc::new(Semaphore::new(RESTORES_MAX)),
             logins: Semaphore::new(LOGINS_MAX),
             packages: Arc::new(Semaphore::new(PACKAGES_MAX)),
         }))
@@ -175,6 +185,7 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         RouteId::Heartbeat | RouteId::RecoveryMeasures | RouteId::PhoneKeys | RouteId::NextId => {
             Envelope::Phone
         }
+        RouteId::Restore | RouteId::Claim => Envelope::Phone,
         RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
         | RouteId::Logout
@@ -210,6 +221,8 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::Case => resources::cases::cases(state, request, &found).await,
         RouteId::FormAttachment => resources::attachments::of_form(state, request, &found).await,
         RouteId::CaseAttachment => resources::attachments::of_case(state, request, &found).await,
+        RouteId::Restore => phone::restore::restore(state, request, &found).await,
+        RouteId::Claim => phone::claim::claim(state, request, &found).await,
         RouteId::ServerUp => Ok(resources::health::server_up()),
         RouteId::Health => Ok(resources::health::health(state)),
         RouteId::Metrics => Ok(resources::figures::figures(state)),

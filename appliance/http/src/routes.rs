@@ -24,6 +24,10 @@ pub enum RouteId {
     FormAttachment,
     /// A file of a case.
     CaseAttachment,
+    /// What a phone should hold.
+    Restore,
+    /// A worker takes cases.
+    Claim,
     /// `success`, for phones that look for the internet.
     ServerUp,
     /// State of the appliance as JSON.
@@ -83,6 +87,8 @@ pub enum Needs {
     Submit,
     /// `SubmitForm` by the programs' door.
     SubmitApi,
+    /// `RestoreData` by the phones' door.
+    Phone,
     /// `ReadForm` by the programs' door.
     ReadForm,
     /// `ReadCase` by the programs' door.
@@ -160,6 +166,9 @@ pub const ROUTES: &[RouteInfo] = &[
         READ,
         Needs::ReadAttachment,
     ),
+    route(RouteId::Restore, "/a/{project}/phone/restore", READ, Needs::Phone),
+    route(RouteId::Restore, "/a/{project}/phone/restore/{app_id}", READ, Needs::Phone),
+    route(RouteId::Claim, "/a/{project}/phone/claim-case", "POST", Needs::Phone),
     route(RouteId::ServerUp, "/serverup.txt", READ, Needs::Nothing),
     route(RouteId::Health, "/healthz", READ, Needs::Nothing),
     route(RouteId::Metrics, "/metrics", READ, Needs::Nothing),

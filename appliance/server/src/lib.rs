@@ -15,6 +15,7 @@ mod control;
 mod demo;
 mod logging;
 mod open;
+mod orphans;
 mod output;
 mod password;
 mod serve;

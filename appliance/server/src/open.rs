@@ -8,10 +8,11 @@ use rustix::fs::Mode;
 use std::path::Path;
 
 /// Opens or makes the folder. What is made there belongs to this user alone.
-pub fn open(env: Env, data: &Path) -> Result<Appliance> {
+pub fn open(env: Env, data: &Path, new_node: bool) -> Result<Appliance> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     std::fs::create_dir_all(data).with_context(|| format!("{} could not be made", data.display()))?;
-    Appliance::open(env, data, StoreOptions::default(), ServerSettings::default())
+    let options = StoreOptions { new_node, ..StoreOptions::default() };
+    Appliance::open(env, data, options, ServerSettings::default())
         .with_context(|| format!("{} cannot be used", data.display()))
 }
 

@@ -28,6 +28,11 @@ pub fn text(request: &Request, value: &Value) -> String {
             number(value, "stored_bytes")
         ),
         Request::ShardsResize { .. } => format!("the state lies in {} files now", number(value, "shards")),
+        Request::Rebuild { name } if name.as_deref() == Some("blobs") => format!(
+            "looked at {} files and removed {} that nothing refers to",
+            number(value, "files"),
+            number(value, "removed")
+        ),
         Request::Rebuild { .. } => format!("built again from {} log entries", number(value, "entries")),
         Request::Lag => lag(value),
         Request::Doctor => doctor(value),

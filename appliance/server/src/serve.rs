@@ -4,6 +4,7 @@ use crate::bench;
 use crate::cli::ServeCommand;
 use crate::control;
 use crate::demo;
+use crate::orphans::Orphans;
 use anyhow::{Context, Result, bail};
 use bolster_env::{Env, RealDisk};
 use bolster_http::HttpOptions;
@@ -22,7 +23,7 @@ pub fn run(data: &Path, command: &ServeCommand) -> Result<()> {
     check_demo(command)?;
     crate::logging::start();
     let env = env(data, command)?;
-    let appliance = crate::open::open(env, data)?;
+    let appliance = crate::open::open(env, data, command.new_node)?;
     let result = serve(&appliance, data, command);
     appliance.close();
     result
@@ -90,7 +91,9 @@ fn serve(appliance: &Appliance, data: &Path, command: &ServeCommand) -> Result<(
         println!("bolster: listening on http://{address}");
         // Nobody may be reading; that is no reason to stop.
         let _ = std::io::stdout().flush();
+        let orphans = Orphans::start(appliance.clone());
         bolster_http::serve_with(listener, appliance.clone(), options, stop).await;
+        orphans.stop();
         Ok(())
     });
     drop(control);

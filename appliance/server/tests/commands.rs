@@ -104,6 +104,13 @@ fn the_demo_fills_an_empty_folder_once() {
         let said = bolster(&data, line, "");
         assert_eq!(said.status, 0, "{line}: {said:?}");
     }
+    let blob = data.join("blobs/ab/cd").join("abcd".repeat(16));
+    std::fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    std::fs::File::create(&blob).unwrap().set_modified(old).unwrap();
+    let said = bolster(&data, "rebuild blobs", "");
+    assert!(said.status == 0 && said.out.contains("removed 1 that nothing refers to"), "{said:?}");
+    assert!(!blob.exists());
     assert_eq!(json(&bolster(&data, "lag --json", "").out)["readers"].as_array().map(Vec::len), Some(3));
     assert_eq!(server.stop(), 0);
 
@@ -129,4 +136,24 @@ fn wrong_usage_is_2_and_help_is_0() {
         let said = bolster(&data, line, "");
         assert_eq!(said.status, 0, "{line}: {said:?}");
     }
+}
+
+#[test]
+fn a_copied_folder_can_be_told_to_be_a_new_node() {
+    let folder = Folder::new("new-node");
+    let data = folder.join("data");
+    assert_eq!(bolster(&data, "project create clinic", "").status, 0);
+    let node = || std::fs::read_to_string(data.join("node")).unwrap();
+    let first = node().lines().next().unwrap().to_owned();
+    assert_eq!(Server::start(&data, "").stop(), 0);
+    assert!(node().starts_with(&first), "it stays the same by itself");
+    assert_eq!(Server::start(&data, "--new-node").stop(), 0);
+    let second = node();
+    assert!(!second.starts_with(&first), "{second}");
+    assert!(second.contains(&first.replace("node ", "predecessor ")), "{second}");
+    assert_eq!(bolster(&data, "project create second", "").status, 0);
+    let said = bolster(&data, "--json log verify", "");
+    assert!(said.status == 0 && json(&said.out)["streams"].as_u64() > Some(1), "{said:?}");
+    let said = bolster(&data, "project list", "");
+    assert!(said.out.contains("clinic") && said.out.contains("second"), "{said:?}");
 }

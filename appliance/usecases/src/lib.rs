@@ -7,7 +7,10 @@
 pub mod admin;
 pub mod apps;
 pub mod change_forms;
+pub mod claim_case;
+pub mod nouns;
 pub mod phone_calls;
+pub mod restore;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;
@@ -37,6 +40,10 @@ struct Inner {
     counters: Arc<WriterCounters>,
     writer: WriterHandle,
     apps: apps::AppsCache,
+    nouns: nouns::NounCache,
+    bases: restore::BaseCache,
+    /// Lists of tokens are read, changed and written: one at a time.
+    sync: std::sync::Mutex<()>,
     /// Administrative acts look first and write then: one at a time.
     admin: std::sync::Mutex<()>,
 }
@@ -75,6 +82,9 @@ impl Appliance {
             counters,
             writer,
             apps: apps::AppsCache::default(),
+            nouns: nouns::NounCache::default(),
+            bases: restore::BaseCache::default(),
+            sync: std::sync::Mutex::new(()),
             admin: std::sync::Mutex::new(()),
         })))
     }
@@ -106,6 +116,15 @@ impl Appliance {
     pub(crate) fn apps_cache(&self) -> &apps::AppsCache {
         &self.0.apps
     }
+    pub(crate) fn noun_cache(&self) -> &nouns::NounCache {
+        &self.0.nouns
+    }
+    pub(crate) fn bases(&self) -> &restore::BaseCache {
+        &self.0.bases
+    }
+    pub(crate) fn sync_turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.sync.lock().unwrap_or_else(|e| e.into_inner())
+    }
 
     pub(crate) fn admin_turn(&self) -> std::sync::MutexGuard<'_, ()> {
         self.0.admin.lock().unwrap_or_else(|e| e.into_inner())
@@ -124,13 +143,23 @@ impl Appliance {
         self.wait(|reply| Job::Documents { documents, reply })?;
         self.0.auth.documents_changed(&touched);
         self.0.apps.documents_changed(&touched);
+        touched.iter().for_each(|(project, kind, _)| self.0.nouns.changed(*project, kind));
         Ok(())
     }
 
     /// Commits local rows (sessions and the like); returns when they are durable. Blocks on the disk.
     pub fn commit_local(&self, rows: Vec<LocalRow>) -> Result<(), WriteError> {
+        self.commit_local_with_blobs(rows, Vec::new())
+    }
+
+    /// [`Self::commit_local`] for rows that refer to files of sync logs.
+    pub(crate) fn commit_local_with_blobs(
+        &self,
+        rows: Vec<LocalRow>,
+        blobs: Vec<writer::LocalBlob>,
+    ) -> Result<(), WriteError> {
         let salt = random::bytes(&*self.0.env.random);
-        self.wait(|reply| Job::Local { rows, salt, reply })
+        self.wait(|reply| Job::Local { rows, blobs, salt, reply })
     }
 
     fn wait(&self, job: impl FnOnce(writer::FactReply) -> Job) -> Result<(), WriteError> {

@@ -8,6 +8,7 @@ use bolster_cases::State;
 use bolster_changelog::fact_codec::{self, XmlRef};
 use bolster_env::random;
 use bolster_model::{CaseBlock, Digest, ParsedForm, RulesVersion};
+use bolster_store::BlobPin;
 use bolster_wire::Limits;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ const DEMO_GROUP: &str = "demo_user_group_id";
 const SYSTEM_ACTION_XMLNS: &str = "http://commcarehq.org/system/action";
 
 impl Appliance {
-    /// Stores a submission and calls back once it is durable (or refused). The call itself parses, hashes and
+    /// Stores a submission and calls back once it is durable (or refused). Whoever stored its attachments keeps
+    /// their pins until then. The call itself parses, hashes and
     /// compresses, about 15 us for a small form; it blocks on the disk only for XML above
     /// [`INLINE_XML_BYTES_MAX`].
     pub fn submit(
@@ -70,9 +72,17 @@ impl Appliance {
             }
         }
         let xml_digest = Digest(Sha256::digest(&xml).into());
-        let xml_blob = match self.keep_big_xml(&xml) {
-            Ok(blob) => blob,
+        let (xml_blob, pin) = match self.keep_big_xml(&xml) {
+            Ok(blob) => blob.unzip(),
             Err(error) => return Err((reply, Err(error))),
+        };
+        // Its answer comes when the reference can be seen, or there will be none.
+        let reply: crate::writer::SubmitReply = match pin {
+            None => reply,
+            Some(pin) => Box::new(move |answer| {
+                drop(pin);
+                reply(answer);
+            }),
         };
         let xml_ref = match &xml_blob {
             Some(digest) => XmlRef::Blob { digest: *digest, len: xml.len() as u64 },
@@ -95,13 +105,14 @@ impl Appliance {
         }))
     }
 
-    fn keep_big_xml(&self, xml: &[u8]) -> Result<Option<Digest>, SubmitFormError> {
+    fn keep_big_xml(&self, xml: &[u8]) -> Result<Option<(Digest, BlobPin)>, SubmitFormError> {
         if xml.len() <= INLINE_XML_BYTES_MAX {
             return Ok(None);
         }
         let mut staged = self.store().blobs().stage().map_err(blob_error)?;
         staged.write(xml).map_err(blob_error)?;
-        Ok(Some(staged.finish().map_err(blob_error)?.digest))
+        let (info, pin) = staged.finish().map_err(blob_error)?;
+        Ok(Some((info.digest, pin)))
     }
 
     /// What the demo switches make of a readable form: `Some` ends the matter.

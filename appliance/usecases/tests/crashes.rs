@@ -102,7 +102,7 @@ fn every_disk_call_may_be_the_last() {
         submit(&app, n).expect("stored");
         acknowledged.store(n + 1, Ordering::SeqCst);
         if n % 40 == 39 {
-            app.store().flush();
+            app.store().flush().expect("written");
         }
     }
     app.close();

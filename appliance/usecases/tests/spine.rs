@@ -2,7 +2,7 @@
 
 use bolster_auth::{EditData, Entrance, Password, SubmitForm};
 use bolster_env::{Env, OsRandom, RealDisk, SimClock};
-use bolster_model::{CaseId, FormId, FormState, ProjectId, SubmissionInfo, Timestamp};
+use bolster_model::{Attachment, CaseId, FormId, FormState, ProjectId, SubmissionInfo, Timestamp};
 use bolster_store::{LogOptions, Read, ReadExt, ScanRange, StoreOptions, Table};
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::{Appliance, FormUpload, ServerSettings, SubmissionOutcome, SubmitMode};
@@ -30,12 +30,17 @@ fn project(app: &Appliance) -> ProjectId {
 }
 
 fn submit(app: &Appliance, xml: &str) -> SubmissionOutcome {
+    submit_with(app, xml, Vec::new())
+}
+
+fn submit_with(app: &Appliance, xml: &str, attachments: Vec<Attachment>) -> SubmissionOutcome {
     let project = app.auth().project_named("p").expect("made before");
     let permit = app
         .auth()
         .permit::<SubmitForm>(&app.auth().nobody(&project), &project, Entrance::Phone)
         .expect("open");
-    let info = SubmissionInfo { received_on: app.env().clock.now(), ..SubmissionInfo::default() };
+    let received_on = app.env().clock.now();
+    let info = SubmissionInfo { received_on, attachments, ..SubmissionInfo::default() };
     let upload =
         FormUpload { project: project.id, xml: xml.as_bytes().to_vec(), info, mode: SubmitMode::default() };
     let (tell, told) = std::sync::mpsc::channel();
@@ -65,6 +70,49 @@ fn rows(app: &Appliance) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
         all.extend(rows.into_iter().map(|(key, value)| (table, key, value)));
     }
     all
+}
+
+/// A clock so late that every file is old enough to be collected.
+fn collect(app: &Appliance) -> u64 {
+    app.store().collect_blobs(|| true).expect("collected").removed
+}
+
+#[test]
+fn files_stay_as_long_as_anything_that_was_accepted_names_them() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut env = Env::real();
+    env.clock = Arc::new(SimClock::at(Timestamp(4_000_000_000_000_000)));
+    let options = StoreOptions::default();
+    let app = Appliance::open(env, dir.path(), options, ServerSettings::default()).expect("opens");
+    project(&app);
+    let file = |name: &str, bytes: &[u8]| {
+        let mut staged = app.store().blobs().stage().expect("begins");
+        staged.write(bytes).expect("writes");
+        let (info, pin) = staged.finish().expect("finishes");
+        let (name, content_type) = (name.to_owned(), "image/jpeg".to_owned());
+        (Attachment { name, content_type, length: info.length, blob: info.digest, md5: info.md5 }, pin)
+    };
+    let photo = file("a.jpg", b"of a form");
+    submit_with(&app, &form("f1", "c1", &create("x")), vec![photo.0.clone()]);
+    let of_log = file("b.jpg", b"of a device log");
+    let log = "<device_report xmlns=\"http://code.javarosa.org/devicereport\"><device_id>d</device_id></device_report>";
+    let outcome = submit_with(&app, log, vec![of_log.0.clone()]);
+    assert!(matches!(outcome, SubmissionOutcome::DeviceLog { .. }), "{outcome:?}");
+    let of_nonsense = file("c.jpg", b"of what is no form");
+    submit_with(&app, "no XML", vec![of_nonsense.0.clone()]);
+    let refused = file("d.jpg", b"of a request that ended early");
+    let big =
+        format!("<create><case_type>t</case_type><case_name>{}</case_name></create>", "x".repeat(90_000));
+    submit(&app, &form("f2", "c2", &big));
+    assert_eq!(collect(&app), 0, "all of them are pinned");
+    let digests = [&photo, &of_log, &of_nonsense, &refused].map(|(file, _)| file.blob);
+    drop((photo, of_log, of_nonsense, refused));
+    assert_eq!(collect(&app), 1, "one belongs to nobody");
+    assert_eq!(digests.map(|digest| app.store().blobs().exists(&digest)), [true, true, true, false]);
+    let f2 = app.store().view().form(project(&app), &FormId("f2".into())).expect("reads").expect("is there");
+    let content = app.store().form_content(f2.content_lsn).expect("reads").expect("its XML is a file");
+    assert!(content.xml.len() > 90_000);
+    app.close();
 }
 
 #[test]
@@ -178,6 +226,7 @@ fn people_sign_in_and_wrong_passwords_lock() {
         server_admin: false,
         role: None,
         data: Default::default(),
+        locations: Vec::new(),
         practice: false,
         id: None,
         password: Some(Password::new("right")),

@@ -23,6 +23,7 @@ mod ledger_blocks;
 pub mod limits;
 pub mod metadata;
 pub mod openrosa;
+pub mod restore;
 pub mod times;
 mod xml;
 

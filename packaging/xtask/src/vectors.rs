@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 /// Package of the runner, and the areas that it knows.
 const RUNNERS: &[(&str, &[&str])] =
-    &[("receiver-vectors", &["receiver", "cases"]), ("engine-vectors", &["xpath"])];
+    &[("receiver-vectors", &["receiver", "cases", "restore"]), ("engine-vectors", &["xpath"])];
 
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
 struct Count {

@@ -2,12 +2,20 @@
 //!
 //! Refuses to know what a blob is for: references are rows of the store, and [`Blobs::collect_orphans`] asks.
 //!
-//! Invariants: a blob exists under its name only whole and durable; streamed, never whole in memory; a blob
-//! that was staged or asked for a moment ago is never collected.
+//! Invariants: a blob exists under its name only whole and durable; streamed, never whole in memory; a blob is
+//! pinned from before it has its name until its owner says that the reference to it can be seen, and a pinned
+//! blob is never collected.
+
+mod collect;
+mod pins;
+
+pub use collect::{CollectError, Collected};
+pub use pins::BlobPin;
 
 use bolster_env::{DiskFile, Env, OpenMode, is_disk_full, random};
 use bolster_model::Digest;
 use md5::Md5;
+use pins::Pins;
 use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,6 +47,7 @@ impl BlobError {
 pub struct Blobs {
     env: Env,
     dir: PathBuf,
+    pins: Arc<Pins>,
 }
 
 /// What is known of a stored blob.
@@ -55,7 +64,7 @@ pub struct BlobInfo {
 impl Blobs {
     /// Opens a folder; what an earlier run left half-written goes away.
     pub fn open(env: &Env, dir: &Path) -> Result<Self, BlobError> {
-        let blobs = Self { env: env.clone(), dir: dir.to_owned() };
+        let blobs = Self { env: env.clone(), dir: dir.to_owned(), pins: Arc::default() };
         env.disk.create_dir_all(&blobs.staging())?;
         for path in env.disk.list(&blobs.staging())? {
             env.disk.remove(&path)?;
@@ -111,47 +120,6 @@ impl Blobs {
             _ => Ok(()),
         }
     }
-
-    /// Removes blobs that nobody refers to and that were not touched for `age_secs`. Answers how many.
-    pub fn collect_orphans<E>(
-        &self,
-        age_secs: i64,
-        mut referenced: impl FnMut(&Digest) -> Result<bool, E>,
-    ) -> Result<u64, CollectError<E>> {
-        let now = self.env.clock.now().millis() / 1000;
-        let mut removed = 0;
-        for outer in self.env.disk.list(&self.dir).map_err(|e| CollectError::Blob(e.into()))? {
-            if outer.file_name().is_none_or(|n| n.len() != 2) {
-                continue;
-            }
-            for inner in self.env.disk.list(&outer).map_err(|e| CollectError::Blob(e.into()))? {
-                for path in self.env.disk.list(&inner).map_err(|e| CollectError::Blob(e.into()))? {
-                    let Some(digest) = path.file_name().and_then(|n| n.to_str()).and_then(Digest::parse)
-                    else {
-                        continue;
-                    };
-                    let age = self.env.disk.modified_secs(&path).map_err(|e| CollectError::Blob(e.into()))?;
-                    if now - age < age_secs || referenced(&digest).map_err(CollectError::Reference)? {
-                        continue;
-                    }
-                    self.env.disk.remove(&path).map_err(|e| CollectError::Blob(e.into()))?;
-                    removed += 1;
-                }
-            }
-        }
-        Ok(removed)
-    }
-}
-
-/// Why orphans were not all collected.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError<E> {
-    /// The files.
-    #[error("the blobs could not be listed or removed")]
-    Blob(#[source] BlobError),
-    /// The asked.
-    #[error("the references to blobs could not be read")]
-    Reference(E),
 }
 
 /// A blob being written. Dropped unfinished, it leaves nothing.
@@ -187,8 +155,9 @@ impl Staged {
         Ok(())
     }
 
-    /// Makes the blob durable under its name.
-    pub fn finish(mut self) -> Result<BlobInfo, BlobError> {
+    /// Makes the blob durable under its name. The pin is kept until the reference to the blob was committed, or
+    /// until it is certain that there will be none.
+    pub fn finish(mut self) -> Result<(BlobInfo, BlobPin), BlobError> {
         self.flush()?;
         let info = BlobInfo {
             digest: Digest(std::mem::take(&mut self.sha).finalize().into()),
@@ -200,7 +169,9 @@ impl Staged {
         self.file.sync_data()?;
         let folder = path.parent().unwrap_or(&self.blobs.dir).to_owned();
         disk.create_dir_all(&folder)?;
-        // Renaming over an equal blob also makes it young again, so that no collection takes it away now.
+        // Before it has its name: a collection that looks at an equal blob now either sees the pin, or is done
+        // with that one before this one takes its place.
+        let pin = BlobPin::new(&self.blobs.pins, info.digest);
         disk.rename(&self.path, &path)?;
         self.finished = true;
         disk.sync_dir(&folder)?;
@@ -208,7 +179,7 @@ impl Staged {
             disk.sync_dir(outer)?;
         }
         disk.sync_dir(&self.blobs.dir)?;
-        Ok(info)
+        Ok((info, pin))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The data folder: its format stamp, its lock, and the node that lives in it.
 
-use bolster_env::{DiskFile, Env, OpenMode, random};
-use bolster_model::NodeId;
+use crate::node::{self, NodeIdentity};
+use bolster_env::{DiskFile, Env, OpenMode};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct DataFolder {
     /// Where.
     pub path: PathBuf,
     /// Who.
-    pub node: NodeId,
+    pub identity: NodeIdentity,
     _lock: Arc<dyn DiskFile>,
 }
 
@@ -63,8 +63,9 @@ pub enum FolderError {
 }
 
 impl DataFolder {
-    /// Opens a data folder, or makes one of an empty or missing folder.
-    pub fn open(env: &Env, path: &Path) -> Result<Self, FolderError> {
+    /// Opens a data folder, or makes one of an empty or missing folder. `new_node` gives it a new identity; a
+    /// folder that was copied from another machine takes one by itself.
+    pub fn open(env: &Env, path: &Path, new_node: bool) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io { path: path.to_owned(), source };
         env.disk.create_dir_all(path).map_err(io)?;
         let lock = env.disk.open(&path.join("lock"), OpenMode::CreateOrOpen).map_err(io)?;
@@ -88,46 +89,12 @@ impl DataFolder {
                 }
             }
         }
-        let node = node_id(env, path)?;
-        Ok(Self { path: path.to_owned(), node, _lock: lock })
+        let identity = node::identity(env, path, new_node)?;
+        Ok(Self { path: path.to_owned(), identity, _lock: lock })
     }
 }
 
-/// The id of the node, made at first start and kept beside a record of the host it lives on.
-fn node_id(env: &Env, path: &Path) -> Result<NodeId, FolderError> {
-    let io = |source| FolderError::Io { path: path.to_owned(), source };
-    let file = path.join("node");
-    if let Some(text) = read_small(env, &file).map_err(io)? {
-        let id = text.lines().find_map(|l| l.strip_prefix("node ")).and_then(|id| NodeId::parse(id.trim()));
-        return id.ok_or(FolderError::Foreign { path: path.to_owned(), file: "node" });
-    }
-    let node = NodeId(random::bytes(&*env.random));
-    let mut text = format!("node {node}\n");
-    for (name, value) in host_record() {
-        text.push_str(&format!("{name} {value}\n"));
-    }
-    write_small(env, &file, &text).map_err(io)?;
-    Ok(node)
-}
-
-/// What tells this host from others; a copied folder shows by it. Only what can be read is kept.
-fn host_record() -> Vec<(&'static str, String)> {
-    let sources = [
-        ("machine-id", "/etc/machine-id"),
-        ("board-serial", "/sys/class/dmi/id/board_serial"),
-        ("product-uuid", "/sys/class/dmi/id/product_uuid"),
-        ("cpu-serial", "/proc/device-tree/serial-number"),
-    ];
-    let read = |path| std::fs::read_to_string(path).ok();
-    let clean = |text: String| text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
-    sources
-        .into_iter()
-        .filter_map(|(name, path)| Some((name, clean(read(path)?))))
-        .filter(|(_, value)| !value.is_empty())
-        .collect()
-}
-
-fn read_small(env: &Env, path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn read_small(env: &Env, path: &Path) -> io::Result<Option<String>> {
     if !env.disk.exists(path) {
         return Ok(None);
     }
@@ -138,7 +105,7 @@ fn read_small(env: &Env, path: &Path) -> io::Result<Option<String>> {
 }
 
 /// Written whole or not at all.
-fn write_small(env: &Env, path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_small(env: &Env, path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let file = env.disk.open(&temporary, OpenMode::CreateOrOpen)?;
     file.set_len(0)?;

@@ -7,6 +7,7 @@ use crate::compress::DICTIONARY_ID;
 use crate::entry::{
     ENTRY_FORMAT, EntryClass, EntryDraft, EntryHeader, FLAG_CONTINUED, Stamp, seal_record, write_record,
 };
+use crate::node::NodeIdentity;
 use crate::reader::{LogReader, Shared};
 use crate::recover::{Recovered, recover};
 use crate::segment::{
@@ -128,11 +129,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log of a node, cutting a torn end. Reads only the last segment.
-    pub fn open(env: &Env, dir: &Path, node: NodeId, options: LogOptions) -> Result<Self, OpenLogError> {
-        let recovered = recover(env, dir, node, &options)?;
-        let Recovered { file, first_lsn, offset, next_lsn, last_hlc, last_digest, heads, index, segments } =
-            recovered;
+    /// Opens the log of a node, cutting a torn end. Reads only the last segment. A node that follows another one
+    /// begins a segment of its own.
+    pub fn open(
+        env: &Env,
+        dir: &Path,
+        identity: &NodeIdentity,
+        options: LogOptions,
+    ) -> Result<Self, OpenLogError> {
+        let node = identity.node;
+        let recovered = recover(env, dir, identity, &options)?;
+        let Recovered { writer, file, first_lsn, offset, next_lsn, last_hlc, .. } = recovered;
+        let Recovered { last_digest, heads, index, segments, .. } = recovered;
         let capacity = file.len().map_err(|source| OpenLogError::Io { dir: dir.to_owned(), source })?;
         let shared = Arc::new(Shared::new(
             (env.clone(), dir.to_owned()),
@@ -159,7 +167,13 @@ impl Log {
             frame: Vec::new(),
             marks: Vec::new(),
         };
-        log.prepare_next();
+        if writer != node {
+            // The streams of the one before are not this node's to go on with.
+            log.heads.clear();
+            log.rotate().map_err(|source| OpenLogError::Io { dir: dir.to_owned(), source })?;
+        } else {
+            log.prepare_next();
+        }
         Ok(log)
     }
 

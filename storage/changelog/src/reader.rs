@@ -187,7 +187,7 @@ impl LogReader {
         project: ProjectId,
         from_seq: u64,
     ) -> Result<impl Iterator<Item = Result<Entry, ReadError>> + use<>, ReadError> {
-        let start = self.segment_of_stream(project, from_seq)?;
+        let start = self.segment_of_stream(origin, project, from_seq)?;
         Ok(self.read_from(start).filter(move |entry| {
             entry.as_ref().map_or(true, |e| {
                 let h = &e.header;
@@ -196,13 +196,17 @@ impl LogReader {
         }))
     }
 
-    /// The last segment that begins before a stream position, by the heads that its header keeps.
-    fn segment_of_stream(&self, project: ProjectId, from_seq: u64) -> Result<u64, ReadError> {
+    /// The last segment that begins before a stream position, by the heads that its header keeps: those of the
+    /// streams of the node that wrote it.
+    fn segment_of_stream(&self, origin: NodeId, project: ProjectId, from_seq: u64) -> Result<u64, ReadError> {
         let segments = self.0.segments.read().unwrap_or_else(|e| e.into_inner()).clone();
         for first in segments.iter().rev() {
             let file = self.0.file(*first)?;
             let damaged = |_| ReadError::Damaged { segment: segment_path(&self.0.dir, *first), lsn: *first };
             let (header, _) = SegmentHeader::load(&*file).map_err(damaged)?;
+            if header.node != origin {
+                continue;
+            }
             let before = header.heads.iter().find(|(p, _)| *p == project).map_or(0, |(_, h)| h.seq);
             if before < from_seq {
                 return Ok(*first);

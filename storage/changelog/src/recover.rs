@@ -3,6 +3,7 @@
 use crate::compress::DICTIONARY_ID;
 use crate::entry::{Entry, EntryClass};
 use crate::log::{LogOptions, OpenLogError};
+use crate::node::NodeIdentity;
 use crate::segment::{
     FRAME_MAGIC, SegmentHeader, SparseIndex, StreamHead, list_segments, push_index, read_frame, records,
     segment_path,
@@ -15,6 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) struct Recovered {
+    /// Whose segment the last one is.
+    pub writer: NodeId,
     pub file: Arc<dyn DiskFile>,
     pub first_lsn: u64,
     pub offset: u64,
@@ -29,14 +32,14 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(
     env: &Env,
     dir: &Path,
-    node: NodeId,
+    identity: &NodeIdentity,
     options: &LogOptions,
 ) -> Result<Recovered, OpenLogError> {
     let io = |source| OpenLogError::Io { dir: dir.to_owned(), source };
     env.disk.create_dir_all(dir).map_err(io)?;
     let mut segments = list_segments(&*env.disk, dir).map_err(io)?;
     if segments.is_empty() {
-        create_first(env, dir, node, options).map_err(io)?;
+        create_first(env, dir, identity.node, options).map_err(io)?;
         segments.push(1);
     }
     let first_lsn = segments[segments.len() - 1];
@@ -44,13 +47,14 @@ pub(crate) fn recover(
     let file = env.disk.open(&path, OpenMode::ReadWrite).map_err(io)?;
     let (header, start) = SegmentHeader::load(&*file)
         .map_err(|source| OpenLogError::Header { segment: path.clone(), source })?;
-    if header.node != node {
+    if header.node != identity.node && !identity.predecessors.contains(&header.node) {
         return Err(OpenLogError::ForeignNode { segment: path });
     }
     if header.first_lsn != first_lsn {
         return Err(OpenLogError::Gap { segment: path, expected: header.first_lsn });
     }
     let mut found = Recovered {
+        writer: header.node,
         file,
         first_lsn,
         offset: start,
@@ -106,7 +110,9 @@ fn read_frames(found: &mut Recovered) -> io::Result<()> {
             if header.class != EntryClass::Local as u8 {
                 let digest = header.entry_digest(&header.fact_digest());
                 found.last_digest = digest;
-                found.heads.insert(header.project, StreamHead { seq: header.origin_seq, digest });
+                if header.origin == found.writer {
+                    found.heads.insert(header.project, StreamHead { seq: header.origin_seq, digest });
+                }
             }
         }
         if count != frame.header.count {

@@ -35,8 +35,11 @@ pub trait DiskFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Asks for write-back of a range without waiting for durability; a hint, may do nothing.
     fn start_write_back(&self, _offset: u64, _len: u64) {}
-    /// Takes an exclusive lock for the life of the handle; `WouldBlock` if somebody has it.
+    /// Takes an exclusive lock, kept until [`Self::unlock`] or the end of the handle; `WouldBlock` if another
+    /// handle has it, in this process or another one.
     fn try_lock(&self) -> io::Result<()>;
+    /// Gives the lock back, if this handle has it.
+    fn unlock(&self) -> io::Result<()>;
 }
 
 /// A folder tree of files.
@@ -57,6 +60,11 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Bytes free for this process on the file system of the path; `None` when unknown.
     fn free_bytes(&self, path: &Path) -> Option<u64>;
+    /// What tells the machine and the place of a folder from others, by name; a copy of the folder elsewhere
+    /// shows by it. Only what can be found out.
+    fn host_marks(&self, _folder: &Path) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
     /// Last modification in seconds since the epoch, for collecting orphans by age.
     fn modified_secs(&self, path: &Path) -> io::Result<i64>;
 }

@@ -9,6 +9,7 @@ use crate::random::{Random, SeededRandom};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 const PAGE: usize = 4096;
@@ -89,7 +90,7 @@ struct SimFile {
 #[derive(Clone)]
 enum NameChange {
     Create(PathBuf, u64),
-    Rename(PathBuf, PathBuf),
+    Rename(PathBuf, PathBuf, u64),
     Remove(PathBuf),
 }
 
@@ -104,6 +105,7 @@ struct State {
     fail_at: Option<u64>,
     failing: bool,
     room: Option<u64>,
+    marks: Vec<(&'static str, String)>,
 }
 
 /// Called before every call that changes something, with its number.
@@ -177,10 +179,9 @@ fn tear(random: &dyn Random, content: &mut Content, offset: u64, data: &[u8]) {
 fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &NameChange) {
     match change {
         NameChange::Create(path, file) => drop(names.insert(path.clone(), *file)),
-        NameChange::Rename(from, to) => {
-            if let Some(file) = names.remove(from) {
-                names.insert(to.clone(), file);
-            }
+        NameChange::Rename(from, to, file) => {
+            names.remove(from);
+            names.insert(to.clone(), *file);
         }
         NameChange::Remove(path) => drop(names.remove(path)),
     }
@@ -222,6 +223,11 @@ impl SimDisk {
     /// Bytes that may still be added to files; `None` for no bound.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;
+    }
+
+    /// The machine that the disk is in, as [`Disk::host_marks`] tells it.
+    pub fn set_host_marks(&self, marks: Vec<(&'static str, String)>) {
+        self.state().marks = marks;
     }
 
     /// Changing calls so far.
@@ -270,6 +276,15 @@ struct SimHandle {
     disk: SimDisk,
     id: u64,
     writable: bool,
+    /// This handle has the file's lock.
+    locks: AtomicBool,
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        // Nothing to be done about a file that is gone.
+        let _ = self.unlock();
+    }
 }
 
 impl DiskFile for SimHandle {
@@ -311,6 +326,14 @@ impl DiskFile for SimHandle {
         if std::mem::replace(&mut file.locked, true) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.locks.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+    fn unlock(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        if self.locks.swap(false, Ordering::SeqCst) {
+            state.file(self.id)?.locked = false;
+        }
         Ok(())
     }
 }
@@ -332,7 +355,12 @@ impl Disk for SimDisk {
                 id
             }
         };
-        Ok(Arc::new(SimHandle { disk: self.clone(), id, writable: mode != OpenMode::Read }))
+        Ok(Arc::new(SimHandle {
+            disk: self.clone(),
+            id,
+            writable: mode != OpenMode::Read,
+            locks: AtomicBool::new(false),
+        }))
     }
     fn create_dir_all(&self, _path: &Path) -> io::Result<()> {
         Ok(())
@@ -355,7 +383,7 @@ impl Disk for SimDisk {
         let mut state = self.change()?;
         let id = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.live.insert(to.to_owned(), id);
-        state.unsynced_names.push(NameChange::Rename(from.to_owned(), to.to_owned()));
+        state.unsynced_names.push(NameChange::Rename(from.to_owned(), to.to_owned(), id));
         Ok(())
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -373,10 +401,16 @@ impl Disk for SimDisk {
         for change in changes {
             let (a, b) = match &change {
                 NameChange::Create(path, _) | NameChange::Remove(path) => (path, path),
-                NameChange::Rename(from, to) => (from, to),
+                NameChange::Rename(from, to, _) => (from, to),
             };
             if a.parent() == Some(path) || b.parent() == Some(path) {
                 apply_name(&mut state.durable, &change);
+                // A rename moves the name: the old one does not come back when its folder is flushed.
+                if let NameChange::Rename(from, _, file) = &change {
+                    let old =
+                        |c: &NameChange| matches!(c, NameChange::Create(p, f) if p == from && f == file);
+                    state.unsynced_names.retain(|c| !old(c));
+                }
             } else {
                 state.unsynced_names.push(change);
             }
@@ -385,6 +419,9 @@ impl Disk for SimDisk {
     }
     fn free_bytes(&self, _path: &Path) -> Option<u64> {
         self.state().room
+    }
+    fn host_marks(&self, _folder: &Path) -> Vec<(&'static str, String)> {
+        self.state().marks.clone()
     }
     fn modified_secs(&self, _path: &Path) -> io::Result<i64> {
         Ok(0)
@@ -414,6 +451,40 @@ mod tests {
             seen.insert(file.len().unwrap());
         }
         assert!(seen.len() > 2, "crashes differ");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_to_a_flushed_folder_is_there() {
+        let disk = SimDisk::default();
+        let (from, to) = (Path::new("/new/f"), Path::new("/kept/f"));
+        let file = disk.open(from, OpenMode::CreateNew).unwrap();
+        file.write_at(0, b"whole").unwrap();
+        file.sync_data().unwrap();
+        disk.rename(from, to).unwrap();
+        disk.sync_dir(Path::new("/kept")).unwrap();
+        for seed in 0..20 {
+            let after = disk.image().crash(seed);
+            assert!(after.exists(to), "seed {seed}");
+            assert!(!after.exists(from), "seed {seed}");
+        }
+        disk.sync_dir(Path::new("/new")).unwrap();
+        assert!(!disk.image().crash(1).exists(from));
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_handle() {
+        let disk = SimDisk::default();
+        let path = Path::new("/lock");
+        let holder = disk.open(path, OpenMode::CreateOrOpen).unwrap();
+        holder.try_lock().unwrap();
+        let second = disk.open(path, OpenMode::ReadWrite).unwrap();
+        assert_eq!(second.try_lock().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(holder);
+        second.try_lock().unwrap();
+        drop(disk.open(path, OpenMode::ReadWrite).unwrap());
+        assert!(disk.open(path, OpenMode::ReadWrite).unwrap().try_lock().is_err(), "still the second's");
+        second.unlock().unwrap();
+        disk.open(path, OpenMode::ReadWrite).unwrap().try_lock().unwrap();
     }
 
     #[test]

@@ -4,14 +4,20 @@
 //! be deleted and made again from the log.
 //!
 //! Invariants: rows of an entry become visible only after the entry is durable; each shard says up to which
-//! position it holds everything, in the same transaction; applying an entry twice equals once.
+//! position it holds everything, in the same transaction; applying an entry twice equals once; only a file
+//! whose bytes are damaged is put aside, and nothing else than the log is believed instead.
 
 pub mod backend;
 pub mod effects;
+pub mod error;
+mod file;
 pub mod overlay;
+mod projector;
 pub mod shard;
 pub mod tables;
 
 pub use effects::Op;
-pub use shard::{Shard, ShardError, Snapshot, shard_of};
+pub use error::ShardError;
+pub use file::Snapshot;
+pub use shard::{Shard, shard_of};
 pub use tables::Table;

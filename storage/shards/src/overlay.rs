@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// A row's place: table number, then key.
 pub type RowKey = Vec<u8>;
 
+/// What a row costs in memory besides its bytes, roughly.
+const ROW_OVERHEAD_BYTES: usize = 96;
+
 /// Table number and key as one.
 pub fn row_key(table: Table, key: &[u8]) -> RowKey {
     let mut out = Vec::with_capacity(1 + key.len());
@@ -23,8 +26,28 @@ pub struct Generation {
     pub rows: BTreeMap<RowKey, Option<Vec<u8>>>,
     /// Every entry up to this position is in here or in redb.
     pub upto_lsn: u64,
-    /// Entries that touched it, roughly: the measure of its size.
+    /// Entries that touched it, roughly.
     pub entries: usize,
+    /// Memory that the rows take, roughly.
+    pub bytes: usize,
+}
+
+impl Generation {
+    /// Adds a row or a removal.
+    pub fn put(&mut self, row: RowKey, value: Option<Vec<u8>>) {
+        let key_len = row.len() + ROW_OVERHEAD_BYTES;
+        let value_len = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        self.bytes += value_len(&value);
+        match self.rows.insert(row, value) {
+            Some(old) => self.bytes -= value_len(&old),
+            None => self.bytes += key_len,
+        }
+    }
+
+    /// In the order of redb's tables.
+    pub fn in_order(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.rows.iter().map(|(row, value)| (row.as_slice(), value.as_deref()))
+    }
 }
 
 /// The rows of one shard on their way to redb.
@@ -34,7 +57,11 @@ pub struct Overlay {
     pub active: Generation,
     /// Being written.
     pub frozen: Option<Arc<Generation>>,
-    /// Rises when a frozen generation has become part of redb.
+    /// After a failure of redb: what it had committed and not yet made durable.
+    pub replayed: Option<Arc<Generation>>,
+    /// Every entry up to this position is in redb or in `replayed`.
+    pub projected_lsn: u64,
+    /// Rises when redb below has changed: a snapshot of an older epoch may lack rows.
     pub epoch: u64,
 }
 
@@ -47,24 +74,56 @@ pub enum Found<'a> {
 }
 
 impl Overlay {
+    /// Nothing on its way, and redb holds everything up to a position.
+    pub fn at(lsn: u64) -> Self {
+        let active = Generation { upto_lsn: lsn, ..Generation::default() };
+        Self { active, projected_lsn: lsn, ..Self::default() }
+    }
+
+    /// From the newest to the oldest.
+    pub fn layers(&self) -> impl DoubleEndedIterator<Item = &Generation> {
+        let layers = [Some(&self.active), self.frozen.as_deref(), self.replayed.as_deref()];
+        layers.into_iter().flatten()
+    }
+
     /// Looks a row up, newest first.
     pub fn get(&self, row: &[u8]) -> Found<'_> {
-        let generations = [Some(&self.active), self.frozen.as_deref()];
-        for generation in generations.into_iter().flatten() {
-            if let Some(value) = generation.rows.get(row) {
-                return Found::Here(value.as_deref());
-            }
+        match self.layers().find_map(|generation| generation.rows.get(row)) {
+            Some(value) => Found::Here(value.as_deref()),
+            None => Found::Unknown,
         }
-        Found::Unknown
     }
 
     /// Adds the rows of a batch.
     pub fn put(&mut self, op: Op) {
-        self.active.rows.insert(row_key(op.table, &op.key), op.value);
+        self.active.put(row_key(op.table, &op.key), op.value);
     }
 
     /// Entries on their way.
     pub fn entries(&self) -> usize {
         self.active.entries + self.frozen.as_ref().map_or(0, |f| f.entries)
+    }
+
+    /// Memory that rows on their way take.
+    pub fn bytes(&self) -> usize {
+        self.active.bytes + self.frozen.as_ref().map_or(0, |f| f.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_written_again_counts_once() {
+        let mut generation = Generation::default();
+        let row = || row_key(Table::Forms, b"f");
+        generation.put(row(), Some(vec![0; 1_000]));
+        let once = generation.bytes;
+        assert!(once > 1_000);
+        generation.put(row(), Some(vec![0; 1_000]));
+        assert_eq!(generation.bytes, once);
+        generation.put(row(), None);
+        assert_eq!(generation.bytes, once - 1_000);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::read::{Read, Rows, ScanRange, StoreError};
 use crate::set::BatchReader;
-use crate::store::Store;
+use crate::store::{ROOM_WAIT, Store};
 use bolster_changelog::{AppendError, EntryDraft, Log, LogBatch, Stamp};
 use bolster_model::{
     Case, CaseId, CaseTransaction, Digest, FormId, FormRow, LedgerKey, LedgerPlace, LedgerTransaction,
@@ -11,7 +11,7 @@ use bolster_model::{
 use bolster_shards::overlay::row_key;
 use bolster_shards::tables::links::{self, BlobOwner};
 use bolster_shards::tables::{cases, documents, forms, id_key, ledgers, route_of, transactions};
-use bolster_shards::{Op, Table, effects};
+use bolster_shards::{Op, ShardError, Table, effects};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +24,9 @@ pub enum CommitError {
     /// The log could not be written; nothing of the batch counts.
     #[error("the change log could not be written")]
     Log(#[source] AppendError),
+    /// The shards take no more rows just now; nothing happened, and it may be tried again.
+    #[error("the state cannot follow the change log just now")]
+    Shards(#[source] ShardError),
 }
 
 /// The writing end of a store.
@@ -153,6 +156,10 @@ impl Batch<'_> {
 
     /// Makes everything durable, then visible. Answers the log positions.
     pub fn commit(self) -> Result<Range<u64>, CommitError> {
+        // Before the log is written: after that the batch has happened, and can only be let in.
+        self.reader.set().wait_for_room(ROOM_WAIT).map_err(|error| {
+            if error.is_disk_full() { CommitError::DiskFull } else { CommitError::Shards(error) }
+        })?;
         let range = self.log.commit().map_err(|error| match error {
             AppendError::DiskFull => CommitError::DiskFull,
             error => CommitError::Log(error),
@@ -273,10 +280,26 @@ impl Batch<'_> {
     pub fn remove_document(&mut self, project: ProjectId, kind: &str, id: &str) {
         self.put(Table::Documents, documents::ROUTE, documents::key(project, kind, id), None);
     }
-    /// A form came in.
-    pub fn put_recent(&mut self, project: ProjectId, lsn: u64, form: &FormId, touched: &[CaseId]) {
-        let value = links::encode_recent(form, touched);
+    /// A form came in, or (with an empty form id) something else changed cases.
+    pub fn put_recent(
+        &mut self,
+        project: ProjectId,
+        lsn: u64,
+        form: &FormId,
+        sync_token: Option<&str>,
+        cases: &[CaseId],
+    ) {
+        let value = links::encode_recent(form, sync_token, cases);
         self.put(Table::RecentForms, route_of(form.as_str()), links::recent_key(project, lsn), Some(value));
+    }
+    /// A case belongs to the open cases of an owner.
+    pub fn put_owned(&mut self, project: ProjectId, owner: &str, case: &CaseId) {
+        let key = links::owned_key(project, owner, case);
+        self.put(Table::OwnedCases, route_of(owner), key, Some(Vec::new()));
+    }
+    /// It belongs to them no more.
+    pub fn remove_owned(&mut self, project: ProjectId, owner: &str, case: &CaseId) {
+        self.put(Table::OwnedCases, route_of(owner), links::owned_key(project, owner, case), None);
     }
     /// Something refers to a blob.
     pub fn put_blob_ref(&mut self, blob: &Digest, owner: BlobOwner, project: ProjectId, id: &str) {

@@ -12,10 +12,10 @@ pub mod set;
 pub mod store;
 
 pub use batch::{Batch, CommitError, StoreWriter};
-pub use bolster_blobs::{BlobError, BlobInfo, BlobReader, Blobs, Staged};
+pub use bolster_blobs::{BlobError, BlobInfo, BlobPin, BlobReader, Blobs, CollectError, Collected, Staged};
 pub use bolster_changelog::{DataFolder, Entry, FolderError, LogOptions, LogReader, ReadError};
 pub use bolster_codec::DecodeError;
-pub use bolster_shards::Table;
 pub use bolster_shards::tables::links::{BlobOwner, RecentForm};
+pub use bolster_shards::{ShardError, Table};
 pub use read::{Read, ReadExt, ScanRange, StoreError};
 pub use store::{OpenError, Store, StoreOptions, StoreStatus, View};

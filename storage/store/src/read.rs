@@ -37,6 +37,13 @@ pub enum StoreError {
     Blob(#[from] bolster_blobs::BlobError),
 }
 
+impl StoreError {
+    /// It may work later, without anybody doing anything but making room.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Shard(error) if error.is_passing())
+    }
+}
+
 /// Which rows a scan answers.
 #[derive(Clone, Debug)]
 pub struct ScanRange {
@@ -152,6 +159,12 @@ pub trait ReadExt: Read {
             .collect()
     }
 
+    /// Whether there is any ledger at all.
+    fn any_ledger(&self) -> Result<bool, StoreError> {
+        let range = ScanRange { limit: 1, ..ScanRange::all(Vec::new()) };
+        Ok(!self.scan(Table::Ledgers, None, &range)?.is_empty())
+    }
+
     /// Transactions of a ledger, in order.
     fn ledger_transactions(
         &self,
@@ -220,14 +233,65 @@ pub trait ReadExt: Read {
         before_lsn: Option<u64>,
         limit: usize,
     ) -> Result<Vec<RecentForm>, StoreError> {
+        let mut found = Vec::new();
+        let mut before = before_lsn;
+        while found.len() < limit {
+            let range = ScanRange {
+                prefix: project.0.to_vec(),
+                after: before.map(|lsn| recent_key(project, lsn)),
+                reverse: true,
+                limit: limit - found.len(),
+            };
+            let rows = self.scan(Table::RecentForms, None, &range)?;
+            for (key, value) in &rows {
+                let recent = decoded("recent_forms", decode_recent(key, value))?;
+                before = Some(recent.lsn);
+                if !recent.form_id.as_str().is_empty() {
+                    found.push(recent);
+                }
+            }
+            if rows.len() < range.limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Changes of cases after a log position, in order, at most `limit` of them.
+    fn changes_after(
+        &self,
+        project: ProjectId,
+        lsn: u64,
+        limit: usize,
+    ) -> Result<Vec<RecentForm>, StoreError> {
         let range = ScanRange {
             prefix: project.0.to_vec(),
-            after: before_lsn.map(|lsn| recent_key(project, lsn)),
-            reverse: true,
+            after: Some(recent_key(project, lsn)),
+            reverse: false,
             limit,
         };
         let rows = self.scan(Table::RecentForms, None, &range)?;
         rows.iter().map(|(key, value)| decoded("recent_forms", decode_recent(key, value))).collect()
+    }
+
+    /// Open cases of an owner by id, after one, at most `limit`.
+    fn owned_cases(
+        &self,
+        project: ProjectId,
+        owner: &str,
+        after: Option<&CaseId>,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let prefix = id_key(owner, project);
+        let len = prefix.len();
+        let range = ScanRange {
+            prefix,
+            after: after.map(|case| links::owned_key(project, owner, case)),
+            reverse: false,
+            limit,
+        };
+        let rows = self.scan(Table::OwnedCases, Some(route_of(owner)), &range)?;
+        rows.into_iter().map(|(key, _)| Ok(CaseId(text(key[len..].to_vec())?))).collect()
     }
 
     /// A local row.
@@ -267,6 +331,12 @@ pub trait ReadExt: Read {
     fn is_referenced(&self, blob: &bolster_model::Digest) -> Result<bool, StoreError> {
         let range = ScanRange { limit: 1, ..ScanRange::all(blob.0.to_vec()) };
         Ok(!self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.is_empty())
+    }
+
+    /// How many forms and documents refer to a blob.
+    fn reference_count(&self, blob: &bolster_model::Digest) -> Result<usize, StoreError> {
+        let range = ScanRange::all(blob.0.to_vec());
+        Ok(self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?.len())
     }
 }
 

@@ -3,13 +3,17 @@
 use crate::read::{Rows, ScanRange, StoreError};
 use bolster_changelog::LogReader;
 use bolster_env::Env;
-use bolster_shards::overlay::{Found, Generation, Overlay, row_key};
+use bolster_shards::overlay::{Found, Overlay, row_key};
 use bolster_shards::{Op, Shard, ShardError, Snapshot, Table, shard_of};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Rows and removals by key; in a batch, by table number and key.
+type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The shards of one generation of the store's layout.
 pub struct ShardSet {
@@ -21,6 +25,16 @@ pub struct ShardSet {
 /// File of a shard.
 pub fn shard_path(dir: &Path, generation: u64, index: usize) -> PathBuf {
     dir.join(format!("g{generation:04}-{index:03}.redb"))
+}
+
+/// Generation of a shard's file, or of one that was put aside; `None` for any other name.
+pub fn shard_generation(path: &Path) -> Option<u64> {
+    if !path.extension().is_some_and(|e| e == "redb" || e == "damaged") {
+        return None;
+    }
+    let (generation, index) = path.file_stem()?.to_str()?.strip_prefix('g')?.split_once('-')?;
+    index.parse::<u16>().ok()?;
+    generation.parse().ok()
 }
 
 impl ShardSet {
@@ -61,13 +75,7 @@ impl ShardSet {
     pub fn start(&self) -> std::io::Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(|e| e.into_inner());
         for (index, shard) in self.shards.iter().enumerate() {
-            let shard = shard.clone();
-            let name = format!("projector-{index}");
-            threads.push(std::thread::Builder::new().name(name).spawn(move || {
-                // Rows that are not in redb yet are read from the overlay: submissions go first.
-                bolster_env::real::yield_to_others();
-                shard.run();
-            })?);
+            threads.push(shard.start(format!("projector-{index}"))?);
         }
         Ok(())
     }
@@ -82,7 +90,12 @@ impl ShardSet {
         }
     }
 
-    /// Makes rows visible, each in its shard.
+    /// Waits until every shard has room for more rows.
+    pub fn wait_for_room(&self, wait: Duration) -> Result<(), ShardError> {
+        self.shards.iter().try_for_each(|shard| shard.wait_for_room(wait))
+    }
+
+    /// Makes rows visible, each in its shard. Never waits.
     pub fn publish(&self, ops: Vec<Op>, entries: usize, upto_lsn: u64) {
         let count = self.shards.len();
         let mut parts: Vec<Vec<Op>> = (0..count).map(|_| Vec::with_capacity(ops.len() / count + 1)).collect();
@@ -109,9 +122,9 @@ impl ShardSet {
         table: Table,
         route: Option<u64>,
         range: &ScanRange,
-        pending: Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+        pending: Option<&Pending>,
     ) -> Result<Rows, StoreError> {
-        let mut found: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        let mut found = Pending::new();
         match route {
             Some(route) => scan_shard(self.shard(route), table, range, pending, &mut found)?,
             None => {
@@ -130,21 +143,19 @@ impl ShardSet {
     }
 }
 
-/// The key range of a scan, without the table number.
+/// The key range of a scan, without the table number. `after` only ever narrows it: one that lies outside the
+/// prefix leaves all of it, or nothing.
 fn bounds(range: &ScanRange) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let mut low = Bound::Included(range.prefix.clone());
-    let mut high = match next_prefix(&range.prefix) {
-        Some(next) => Bound::Excluded(next),
-        None => Bound::Unbounded,
-    };
-    if let Some(after) = &range.after {
-        if range.reverse {
-            high = Bound::Excluded(after.clone());
-        } else {
-            low = Bound::Excluded(after.clone());
+    let end = next_prefix(&range.prefix);
+    match &range.after {
+        Some(after) if !range.reverse && *after >= range.prefix => low = Bound::Excluded(after.clone()),
+        Some(after) if range.reverse && end.as_ref().is_none_or(|end| after < end) => {
+            return (low, Bound::Excluded(after.clone()));
         }
+        _ => {}
     }
-    (low, high)
+    (low, end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 /// The smallest key above everything with this prefix.
@@ -171,26 +182,38 @@ fn scan_shard(
     shard: &Shard,
     table: Table,
     range: &ScanRange,
-    pending: Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
-    found: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-) -> Result<(), StoreError> {
+    pending: Option<&Pending>,
+    found: &mut Pending,
+) -> Result<(), ShardError> {
     let (low, high) = bounds(range);
     if is_empty(&low, &high) {
         return Ok(());
     }
-    let mut above: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    found.append(&mut shard.reading(|| scan_moment(shard, table, range, (&low, &high), pending))?);
+    Ok(())
+}
+
+/// A scan of one shard at one moment; removed rows are in the answer as such.
+fn scan_moment(
+    shard: &Shard,
+    table: Table,
+    range: &ScanRange,
+    (low, high): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+    pending: Option<&Pending>,
+) -> Result<Pending, ShardError> {
+    let mut found = Pending::new();
+    let mut above = Pending::new();
     let snapshot: Snapshot;
     {
         // While the overlay is held, what leaves it is in redb already.
         let overlay = shard.overlay();
-        let layers = [overlay.frozen.as_deref(), Some(&overlay.active)];
-        for Generation { rows, .. } in layers.into_iter().flatten() {
-            overlay_rows(rows, table, (&low, &high), &mut above);
+        for generation in overlay.layers().rev() {
+            overlay_rows(&generation.rows, table, (low, high), &mut above);
         }
         snapshot = shard.snapshot()?;
     }
     if let Some(pending) = pending {
-        overlay_rows(pending, table, (&low, &high), &mut above);
+        overlay_rows(pending, table, (low, high), &mut above);
     }
     // Removed rows above may hide some below, so that many more are read.
     let hidden = above.values().filter(|v| v.is_none()).count();
@@ -205,14 +228,14 @@ fn scan_shard(
         seen < want
     })?;
     found.append(&mut above);
-    Ok(())
+    Ok(found)
 }
 
 fn overlay_rows(
-    rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    rows: &Pending,
     table: Table,
     (low, high): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
-    out: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    out: &mut Pending,
 ) {
     let with_table = |bound: &Bound<Vec<u8>>| match bound {
         Bound::Included(key) => Bound::Included(row_key(table, key)),
@@ -241,26 +264,65 @@ impl BatchReader {
     pub fn get(&self, table: Table, route: u64, row: &[u8]) -> Result<Option<Vec<u8>>, ShardError> {
         let index = shard_of(route, self.set.shards.len());
         let shard = &self.set.shards[index];
-        let epoch = {
-            let overlay: &Overlay = &shard.overlay();
-            if let Found::Here(value) = overlay.get(row) {
-                return Ok(value.map(<[u8]>::to_vec));
+        shard.reading(|| {
+            let mut slot = self.snapshots[index].borrow_mut();
+            {
+                let overlay: &Overlay = &shard.overlay();
+                if let Found::Here(value) = overlay.get(row) {
+                    return Ok(value.map(<[u8]>::to_vec));
+                }
+                // A snapshot from before redb below the overlay changed may lack rows.
+                if slot.as_ref().is_none_or(|(taken, _)| *taken != overlay.epoch) {
+                    *slot = Some((overlay.epoch, shard.snapshot()?));
+                }
             }
-            overlay.epoch
-        };
-        let mut slot = self.snapshots[index].borrow_mut();
-        // A snapshot from before rows left the overlay may lack them.
-        if slot.as_ref().is_none_or(|(taken, _)| *taken != epoch) {
-            *slot = Some((epoch, shard.snapshot()?));
-        }
-        match slot.as_ref() {
-            Some((_, snapshot)) => snapshot.get(table, &row[1..]),
-            None => Ok(None),
-        }
+            match slot.as_ref() {
+                Some((_, snapshot)) => snapshot.get(table, &row[1..]),
+                None => Ok(None),
+            }
+        })
     }
 
     /// The shards.
     pub fn set(&self) -> &ShardSet {
         &self.set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Few different bytes, the last one among them, so that keys share prefixes and run into the end.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0u8, 1, 0xfe, 0xff]), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn a_scan_answers_the_keys_of_its_prefix_beyond_its_start(
+            keys in prop::collection::btree_set(key(), 0..60),
+            prefix in key(),
+            after in prop::option::of(key()),
+            reverse in any::<bool>(),
+        ) {
+            let rows: BTreeMap<Vec<u8>, ()> = keys.into_iter().map(|key| (key, ())).collect();
+            let range = ScanRange { prefix: prefix.clone(), after: after.clone(), reverse, limit: 1 };
+            let (low, high) = bounds(&range);
+            let found: Vec<_> = if is_empty(&low, &high) {
+                Vec::new()
+            } else {
+                rows.range::<Vec<u8>, _>((low, high)).map(|(key, ())| key.clone()).collect()
+            };
+            let beyond = |key: &Vec<u8>| match &after {
+                Some(after) if reverse => key < after,
+                Some(after) => key > after,
+                None => true,
+            };
+            let expected: Vec<_> =
+                rows.into_keys().filter(|key| key.starts_with(&prefix) && beyond(key)).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

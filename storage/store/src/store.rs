@@ -1,20 +1,21 @@
 //! The store itself: open, views, layout of shards.
 
 use crate::batch::StoreWriter;
-use crate::read::{Read, Rows, ScanRange, StoreError};
-use crate::set::{ShardSet, shard_path};
-use bolster_blobs::{BlobError, Blobs};
+use crate::read::{Read, ReadExt, Rows, ScanRange, StoreError};
+use crate::set::{ShardSet, shard_generation};
+use bolster_blobs::{BlobError, Blobs, CollectError, Collected};
 use bolster_changelog::fact_codec::{XmlStored, decode_fact};
 use bolster_changelog::{
     DataFolder, Entry, FolderError, Log, LogOptions, LogReader, OpenLogError, ReadError,
 };
 use bolster_env::{Env, OpenMode};
-use bolster_model::{Fact, FormContent, NodeId};
+use bolster_model::{Digest, Fact, FormContent, NodeId};
 use bolster_shards::shard::ops_of;
 use bolster_shards::{Op, ShardError, Table};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 /// Behaviour of a store.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +26,13 @@ pub struct StoreOptions {
     pub shard_cache_bytes: usize,
     /// The log's behaviour.
     pub log: LogOptions,
+    /// Go on as a new node: for a copy of a folder whose first one lives on.
+    pub new_node: bool,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { shards: 2, shard_cache_bytes: 20 << 20, log: LogOptions::default() }
+        Self { shards: 2, shard_cache_bytes: 20 << 20, log: LogOptions::default(), new_node: false }
     }
 }
 
@@ -37,6 +40,11 @@ impl Default for StoreOptions {
 pub const SHARDS_MAX: usize = 64;
 /// Entries that may still be on their way into the shards when a store opens.
 const OPEN_BACKLOG_ENTRIES: u64 = 15_000;
+/// How long a commit waits while the shards make no room.
+pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// Orphans younger than this are left alone. Pins and references are what makes collecting safe; this only
+/// keeps what somebody may still want to look at.
+const ORPHAN_AGE_SECS: i64 = 3_600;
 /// Largest XML of a form that is read into memory.
 const XML_BYTES_MAX: u64 = 64 << 20;
 
@@ -80,20 +88,21 @@ pub struct StoreStatus {
     pub waiting: Vec<usize>,
     /// Bytes of each shard's file.
     pub shard_bytes: Vec<u64>,
+    /// Why the file of each shard cannot be written now; `None` when it can.
+    pub failures: Vec<Option<String>>,
 }
 
 struct Inner {
     env: Env,
     dir: PathBuf,
     options: StoreOptions,
-    node: NodeId,
     log: LogReader,
     blobs: Blobs,
     set: RwLock<Arc<ShardSet>>,
     /// Generation of the layout, held while it changes.
     layout: Mutex<u64>,
     closed: AtomicBool,
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 /// A store; cheap to clone.
@@ -103,8 +112,8 @@ pub struct Store(Arc<Inner>);
 impl Store {
     /// Opens a data folder, or makes one. The second value writes; there is one.
     pub fn open(env: Env, dir: &Path, options: StoreOptions) -> Result<(Self, StoreWriter), OpenError> {
-        let folder = DataFolder::open(&env, dir)?;
-        let log = Log::open(&env, &dir.join("log"), folder.node, options.log)?;
+        let folder = DataFolder::open(&env, dir, options.new_node)?;
+        let log = Log::open(&env, &dir.join("log"), &folder.identity, options.log)?;
         let reader = log.reader();
         let blobs = Blobs::open(&env, &dir.join("blobs"))?;
         let shards_dir = dir.join("shards");
@@ -114,15 +123,16 @@ impl Store {
             env,
             dir: dir.to_owned(),
             options,
-            node: folder.node,
             log: reader,
             blobs,
             set: RwLock::new(Arc::new(set)),
             layout: Mutex::new(layout.0),
             closed: AtomicBool::new(false),
-            _folder: folder,
+            folder,
         }));
         store.replay(&store.set())?;
+        // Only now is it certain that nothing else is needed.
+        remove_other_generations(&store.0.env, &shards_dir, layout.0);
         Ok((store.clone(), StoreWriter { store, log }))
     }
 
@@ -142,6 +152,7 @@ impl Store {
                 break;
             }
             let ops = ops_of(&entry)?;
+            set.wait_for_room(ROOM_WAIT)?;
             set.publish(ops, 1, entry.header.lsn);
         }
         Ok(())
@@ -157,7 +168,11 @@ impl Store {
 
     /// The committed state.
     pub fn view(&self) -> View {
-        View(self.set())
+        View(self.clone())
+    }
+    /// Every entry up to this position is in what [`Self::view`] reads.
+    pub fn visible_lsn(&self) -> u64 {
+        self.set().shards.iter().map(|shard| shard.overlay().active.upto_lsn).min().unwrap_or(0)
     }
     /// The log.
     pub fn log(&self) -> &LogReader {
@@ -169,7 +184,11 @@ impl Store {
     }
     /// Who this is.
     pub fn node_id(&self) -> NodeId {
-        self.0.node
+        self.0.folder.identity.node
+    }
+    /// Who wrote this log before, oldest first.
+    pub fn predecessors(&self) -> &[NodeId] {
+        &self.0.folder.identity.predecessors
     }
     /// Where it is, for messages to the operator.
     pub fn dir(&self) -> &Path {
@@ -214,12 +233,30 @@ impl Store {
             applied: set.shards.iter().map(|s| s.applied().unwrap_or(0)).collect(),
             waiting: set.shards.iter().map(|s| s.overlay().entries()).collect(),
             shard_bytes: set.shards.iter().map(|s| s.file_bytes()).collect(),
+            failures: set.shards.iter().map(|s| s.failure().map(|error| error.root_cause())).collect(),
         }
     }
 
-    /// Waits until every shard holds everything committed so far, durably.
-    pub fn flush(&self) {
-        self.set().shards.iter().for_each(|shard| shard.flush());
+    /// Waits until every shard holds everything committed so far, durably. Fails when a shard's file cannot be
+    /// written; what it lacks is in the log.
+    pub fn flush(&self) -> Result<(), ShardError> {
+        self.set().shards.iter().try_for_each(|shard| shard.flush())
+    }
+
+    /// Removes files that no form and no document refers to. Submissions go on meanwhile. `go_on` is asked now
+    /// and then; when it says no, or the store is closed, the rest is left for another time.
+    pub fn collect_blobs(&self, go_on: impl Fn() -> bool) -> Result<Collected, StoreError> {
+        let view = self.view();
+        let referenced = |digest: &Digest| {
+            if self.0.closed.load(Ordering::SeqCst) || !go_on() {
+                return Err(StoreError::Shard(ShardError::Stopped));
+            }
+            view.is_referenced(digest)
+        };
+        self.0.blobs.collect_orphans(ORPHAN_AGE_SECS, referenced).map_err(|error| match error {
+            CollectError::Blob(error) => error.into(),
+            CollectError::Reference(error) => error,
+        })
     }
 
     /// Changes the number of shards while everything goes on: new files are filled from the log beside the
@@ -236,52 +273,114 @@ impl Store {
     fn relayout(&self, count: usize) -> Result<(), OpenError> {
         let inner = &*self.0;
         let mut layout = inner.layout.lock().unwrap_or_else(|e| e.into_inner());
-        let generation = *layout + 1;
+        let new = (*layout + 1, count);
         let dir = inner.dir.join("shards");
-        for index in 0..SHARDS_MAX {
-            let left_over = shard_path(&dir, generation, index);
-            if inner.env.disk.exists(&left_over) {
-                inner.env.disk.remove(&left_over)?;
-            }
-        }
+        // Of an attempt that failed.
+        remove_files(&inner.env, &dir, |generation| generation == new.0)?;
         let cache = inner.options.shard_cache_bytes;
-        let fresh = ShardSet::open(&inner.env, &dir, (generation, count), cache, &inner.log)?;
-        fresh.catch_up(inner.log.head())?;
-        let old = {
-            // No batch is published while this is held, so the rest is short and final.
-            let mut set = inner.set.write().unwrap_or_else(|e| e.into_inner());
-            fresh.catch_up(inner.log.head())?;
-            fresh.start()?;
-            save_layout(&inner.env, &dir, (generation, count))?;
-            std::mem::replace(&mut *set, Arc::new(fresh))
+        let fresh = ShardSet::open(&inner.env, &dir, new, cache, &inner.log);
+        let old = match fresh.map_err(OpenError::from).and_then(|fresh| self.hand_over(fresh, &dir, new)) {
+            Ok(old) => old,
+            Err(error) => {
+                if let Err(error) = remove_files(&inner.env, &dir, |generation| generation == new.0) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "new shards were left behind");
+                }
+                return Err(error);
+            }
         };
-        let old_generation = std::mem::replace(&mut *layout, generation);
+        *layout = new.0;
         old.stop();
-        for index in 0..old.shards.len() {
-            inner.env.disk.remove(&shard_path(&dir, old_generation, index))?;
+        // Whoever still reads from the old files keeps them open; their names can go.
+        if let Err(error) = remove_files(&inner.env, &dir, |generation| generation < new.0) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old shards were left behind; they are removed at the next start"
+            );
         }
         Ok(())
     }
 
-    /// Makes the shards durable and stops their threads. Reading goes on to work.
+    /// Fills a new set of shards and puts it in the place of the one there is, which is answered.
+    fn hand_over(
+        &self,
+        fresh: ShardSet,
+        dir: &Path,
+        layout: (u64, usize),
+    ) -> Result<Arc<ShardSet>, OpenError> {
+        let inner = &*self.0;
+        fresh.catch_up(inner.log.head())?;
+        // No batch is published while this is held, so the rest is short and final.
+        let mut set = inner.set.write().unwrap_or_else(|e| e.into_inner());
+        let started = fresh
+            .catch_up(inner.log.head())
+            .map_err(OpenError::from)
+            .and_then(|()| Ok(fresh.start()?))
+            .and_then(|()| Ok(save_layout(&inner.env, dir, layout)?));
+        match started {
+            Ok(()) => Ok(std::mem::replace(&mut *set, Arc::new(fresh))),
+            Err(error) => {
+                fresh.stop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the shards durable, if they can be written, and stops their threads. Reading goes on to work.
     pub fn close(&self) {
         if !self.0.closed.swap(true, Ordering::SeqCst) {
-            self.flush();
+            if let Err(error) = self.flush() {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "closing with rows that are in the change log only; they are read from there at the next start"
+                );
+            }
             self.set().stop();
         }
     }
 }
 
-/// The committed state. Each read sees everything committed before it.
+/// The committed state. Each read sees everything committed before it, however long the view is kept: it
+/// follows when the shards are laid out anew. Two reads are two moments.
 #[derive(Clone)]
-pub struct View(Arc<ShardSet>);
+pub struct View(Store);
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Not closed: its threads would live on, with the files in their hands.
+        self.set.get_mut().unwrap_or_else(|e| e.into_inner()).stop();
+    }
+}
 
 impl Read for View {
     fn get(&self, table: Table, route: u64, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(table, route, key)?)
+        Ok(self.0.set().get(table, route, key)?)
     }
     fn scan(&self, table: Table, route: Option<u64>, range: &ScanRange) -> Result<Rows, StoreError> {
-        self.0.scan(table, route, range, None)
+        self.0.set().scan(table, route, range, None)
+    }
+}
+
+/// Removes the shard files of some generations, damaged ones too; what has another name stays.
+fn remove_files(env: &Env, dir: &Path, generations: impl Fn(u64) -> bool) -> std::io::Result<()> {
+    for path in env.disk.list(dir)? {
+        if shard_generation(&path).is_some_and(&generations) {
+            env.disk.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what earlier layouts left behind. The layout that is in force is made durable first: whatever is
+/// removed is then of no use to anybody.
+fn remove_other_generations(env: &Env, dir: &Path, current: u64) {
+    let others = |generation| generation != current;
+    let left = |paths: &[PathBuf]| paths.iter().any(|path| shard_generation(path).is_some_and(others));
+    let result = match env.disk.list(dir) {
+        Ok(paths) if left(&paths) => env.disk.sync_dir(dir).and_then(|()| remove_files(env, dir, others)),
+        result => result.map(drop),
+    };
+    if let Err(error) = result {
+        tracing::warn!(error = &error as &dyn std::error::Error, "old shards could not be removed");
     }
 }
 

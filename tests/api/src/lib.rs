@@ -117,6 +117,7 @@ impl Server {
             server_admin: false,
             role: role.filter(|_| !admin).map(str::to_owned),
             data: Default::default(),
+            locations: Vec::new(),
             practice: false,
             id: None,
             password: Some(Password::new(PASSWORD)),

@@ -34,6 +34,9 @@ impl DiskFile for Bytes {
     fn try_lock(&self) -> io::Result<()> {
         Ok(())
     }
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn entry(record: &[u8]) {

@@ -62,6 +62,9 @@ impl DiskFile for FaultyFile {
     fn try_lock(&self) -> io::Result<()> {
         self.inner.try_lock()
     }
+    fn unlock(&self) -> io::Result<()> {
+        self.inner.unlock()
+    }
 }
 
 impl Disk for FaultyDisk {

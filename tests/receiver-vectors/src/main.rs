@@ -1,4 +1,4 @@
-//! Runs the vectors of the areas `receiver` and `cases` against a real appliance in this process: its own
+//! Runs the vectors of the areas `receiver`, `cases` and `restore` against a real appliance in this process: its own
 //! data folder, its own clock, HTTP over a loopback port. State is read through the store.
 //!
 //! `receiver-vectors DIR…`; the last part of a folder's name is its area. Prints `FAIL <id>: <what differed>`
@@ -13,6 +13,7 @@ mod faulty_disk;
 mod histories;
 mod observe;
 mod request;
+mod restore;
 mod scenario;
 mod world;
 
@@ -54,7 +55,8 @@ fn run() -> Result<bool> {
     }
     let only: Vec<&str> = only.iter().filter_map(|o| o.strip_prefix("--only=")).collect();
     vectors.retain(|v| only.is_empty() || only.iter().any(|o| v.name.contains(o)));
-    let known = [("receiver", Expected::load("receiver")?), ("cases", Expected::load("cases")?)];
+    let known = ["receiver", "cases", "restore"].map(|area| Expected::load(area).map(|e| (area, e)));
+    let known = known.into_iter().collect::<Result<Vec<_>>>()?;
     let (passed, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -113,7 +115,8 @@ fn collect(folder: &Path, vectors: &mut Vec<Vector>) -> Result<()> {
                 }
             }
         }
-        _ => bail!("{} is neither of the area receiver nor cases", folder.display()),
+        Some("restore") => restore::collect(folder, vectors)?,
+        _ => bail!("{} is of none of the areas receiver, cases and restore", folder.display()),
     }
     Ok(())
 }

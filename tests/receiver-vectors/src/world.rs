@@ -122,13 +122,19 @@ impl World {
         self.running.as_ref().context("the appliance is not running")
     }
 
-    fn appliance(&self) -> Result<&Appliance> {
+    /// The appliance itself.
+    pub fn appliance(&self) -> Result<&Appliance> {
         Ok(&self.running()?.appliance)
     }
 
     /// Where it answers.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.running()?.address)
+    }
+
+    /// The appliance's clock.
+    pub fn now(&self) -> bolster_model::Timestamp {
+        self.clock.now()
     }
 
     /// Sets the appliance's clock.
@@ -157,12 +163,14 @@ impl World {
         Ok(())
     }
 
-    fn project_named(&self, name: Option<&str>) -> Result<Arc<Project>> {
+    /// A project, the first one when none is named.
+    pub fn project_named(&self, name: Option<&str>) -> Result<Arc<Project>> {
         let name = name.unwrap_or(&self.first_project);
         self.appliance()?.auth().project_named(name).with_context(|| format!("there is no project {name}"))
     }
 
-    fn change_project(&self, name: &str, settings: &[(String, String)]) -> Result<()> {
+    /// Changes settings.
+    pub fn change_project(&self, name: &str, settings: &[(String, String)]) -> Result<()> {
         let project = self.project_named(Some(name))?;
         let permit = self.appliance()?.auth().operator_permit::<Administer>(OPERATOR, &project);
         self.appliance()?.set_project(&permit, settings)?;
@@ -177,7 +185,8 @@ impl World {
         self.change_project(name, &settings)
     }
 
-    fn create_user(&mut self, user: &Value) -> Result<()> {
+    /// Makes a user.
+    pub fn create_user(&mut self, user: &Value) -> Result<()> {
         let text = |key: &str| user[key].as_str().map(str::to_owned);
         let name = text("username").context("a user without username")?;
         let project = self.project_named(user["project"].as_str())?;
@@ -190,6 +199,7 @@ impl World {
             server_admin: false,
             role: None,
             data: Default::default(),
+            locations: Vec::new(),
             practice: PRACTICE.iter().any(|key| user[*key] == true),
             id: text("id"),
             password: text("password").map(Password::new),
@@ -220,7 +230,8 @@ impl World {
         Ok(self.appliance()?.commit_documents(documents)?)
     }
 
-    fn document<T: Serialize>(
+    /// A document as a scenario sets it up.
+    pub fn document<T: Serialize>(
         &self,
         project: ProjectId,
         kind: &str,
@@ -240,6 +251,11 @@ impl World {
     }
 
     /// A user by id, name or wire name.
+    /// A user by id or name, as stored.
+    pub fn stored_user(&self, name: &str) -> Result<Arc<User>> {
+        Ok(self.user(name)?.0)
+    }
+
     fn user(&self, name: &str) -> Result<(Arc<User>, &Known)> {
         let bare = name.split_once('@').map_or(name, |(bare, _)| bare);
         let known = self.users.iter().find(|u| u.id == name || u.name == name);

@@ -4,7 +4,7 @@
 use crate::body::{BodyMemory, MemoryShare};
 use crate::options::SMALL_BODY_BYTES;
 use bolster_model::Attachment;
-use bolster_store::{BlobError, BlobInfo, Blobs, Staged};
+use bolster_store::{BlobError, BlobInfo, BlobPin, Blobs, Staged};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -57,10 +57,11 @@ impl FileSink {
         Ok(())
     }
 
-    /// Makes it durable.
-    pub async fn finish(mut self) -> Result<Attachment, BlobError> {
-        let BlobInfo { digest, md5, length } = self.blocking(Staged::finish).await?;
-        Ok(Attachment { name: self.name, content_type: self.content_type, length, blob: digest, md5 })
+    /// Makes it durable. The pin is for as long as no form refers to it.
+    pub async fn finish(mut self) -> Result<(Attachment, BlobPin), BlobError> {
+        let (BlobInfo { digest, md5, length }, pin) = self.blocking(Staged::finish).await?;
+        let file = Attachment { name: self.name, content_type: self.content_type, length, blob: digest, md5 };
+        Ok((file, pin))
     }
 
     /// Writes what was gathered and goes on with `then`, off the runtime's threads.

@@ -16,6 +16,7 @@ use authtype::{AuthType, auth_type};
 use bolster_auth::{Accept, Actor, AuthError, Entrance, Method, Permit, Project, SubmitForm};
 use bolster_model::id::ID_LEN_MAX;
 use bolster_model::{OpenRosaHeaders, SubmissionInfo, Timestamp};
+use bolster_store::BlobPin;
 use bolster_usecases::submit_form::INLINE_XML_BYTES_MAX;
 use bolster_usecases::{FormUpload, SubmissionOutcome, SubmitFormError, SubmitMode};
 use bolster_wire::{http_date, times};
@@ -56,7 +57,8 @@ pub async fn submit(
         return Err(Problem::Maintenance);
     }
     let (permit, noauth) = admitted(state, request, &project, door).await?;
-    let received = receive(state, request).await?;
+    let mut received = receive(state, request).await?;
+    let pins = std::mem::take(&mut received.pins);
     let mode = SubmitMode {
         noauth,
         demo: request.query("submit_mode").as_deref() == Some("demo"),
@@ -66,7 +68,7 @@ pub async fn submit(
     let (now, since) = (clock.now(), clock.monotonic_us());
     let named = found.raw("app_id").map(|id| state.app.app_of_submission(project.id, id));
     let upload = upload(request, &permit, named, received, (now, mode));
-    let outcome = decided(state, permit, upload).await?;
+    let outcome = decided(state, permit, upload, pins).await?;
     state.metrics.submitted(clock.monotonic_us().saturating_sub(since));
     let version_3 =
         request.headers().get(OPENROSA_VERSION).is_some_and(|v| v.as_bytes() == VERSION_3.as_bytes());
@@ -157,9 +159,12 @@ async fn decided(
     state: &State,
     permit: Permit<SubmitForm>,
     upload: FormUpload,
+    pins: Vec<BlobPin>,
 ) -> Result<SubmissionOutcome, Problem> {
     let (tell, told) = oneshot::channel();
     let reply = move |result: Result<SubmissionOutcome, SubmitFormError>| {
+        // By now a form refers to the files, or none ever will.
+        drop(pins);
         // The request may be gone; its form is stored all the same.
         let _ = tell.send(result);
     };

@@ -9,7 +9,7 @@ use crate::options::{ATTACHMENT_BYTES_MAX, HttpOptions, XML_BYTES_MAX};
 use crate::receiver::file_sink::FileSink;
 use bolster_model::Attachment;
 use bolster_model::id::ID_LEN_MAX;
-use bolster_store::{BlobError, Blobs};
+use bolster_store::{BlobError, BlobPin, Blobs};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Received {
     pub xml: Vec<u8>,
     /// Sorted by name, unique, already stored.
     pub attachments: Vec<Attachment>,
+    /// They keep the attachments until a form refers to them, or it is certain that none will.
+    pub pins: Vec<BlobPin>,
 }
 
 /// Why a body is no submission.
@@ -140,7 +142,7 @@ async fn raw(context: &Context<'_>, body: &mut BodyReader) -> Result<Received, U
     match length {
         0 => Err(UploadError::EmptyBody),
         length if length > XML_BYTES_MAX => Err(UploadError::XmlTooLarge),
-        _ => Ok(Received { xml, attachments: Vec::new() }),
+        _ => Ok(Received { xml, attachments: Vec::new(), pins: Vec::new() }),
     }
 }
 
@@ -184,7 +186,7 @@ struct Upload<'a> {
     xml: Option<Xml>,
     /// First rule that an attachment breaks.
     broken: Option<UploadError>,
-    files: Vec<Attachment>,
+    files: Vec<(Attachment, BlobPin)>,
 }
 
 impl<'a> Upload<'a> {
@@ -230,10 +232,10 @@ impl<'a> Upload<'a> {
                     Some(if length > ATTACHMENT_BYTES_MAX { UploadError::FileTooLarge } else { error });
             }
             Current::File(file) => {
-                let file = file.finish().await.map_err(UploadError::Store)?;
+                let (file, pin) = file.finish().await.map_err(UploadError::Store)?;
                 // As with Django, the last of one name counts.
-                self.files.retain(|f| f.name != file.name);
-                self.files.push(file);
+                self.files.retain(|(f, _)| f.name != file.name);
+                self.files.push((file, pin));
             }
         }
         Ok(())
@@ -303,8 +305,9 @@ impl<'a> Upload<'a> {
         if xml.length == 0 {
             return Err(UploadError::EmptyXmlField);
         }
-        self.files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Received { xml: xml.bytes, attachments: self.files })
+        self.files.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        let (attachments, pins) = self.files.into_iter().unzip();
+        Ok(Received { xml: xml.bytes, attachments, pins })
     }
 }
 

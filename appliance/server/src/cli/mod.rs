@@ -121,8 +121,8 @@ pub enum Command {
     ///
     /// Without a name everything that is computed is built again. Forms are received meanwhile.
     Rebuild {
-        /// What to build again: "state" is all there is so far
-        #[arg(value_name = "NAME", value_parser = ["state"])]
+        /// What to do again: "state" builds all rows, "blobs" removes files that nothing refers to
+        #[arg(value_name = "NAME", value_parser = ["state", "blobs"])]
         name: Option<String>,
     },
     /// Show how far each reader of the log has come
@@ -178,6 +178,7 @@ mod tests {
             "bolster log tail",
             "bolster shards resize 4",
             "bolster rebuild",
+            "bolster rebuild blobs",
             "bolster lag --json",
             "bolster bench submissions --seconds 3 --json",
             "bolster completions bash",

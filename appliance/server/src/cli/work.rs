@@ -22,6 +22,11 @@ pub struct ServeCommand {
     /// Address that people and phones use, when it is not the one listened on
     #[arg(long, value_name = "URL")]
     pub site_url: Option<String>,
+    /// Go on as a new node, once: for a copy of a data folder whose first one is still in use
+    ///
+    /// A folder that was copied to another machine is noticed without this.
+    #[arg(long)]
+    pub new_node: bool,
     /// Answer without waiting for the disk, to measure what waiting costs. Loses data at power failure.
     #[arg(long, hide = true)]
     pub bench_no_sync: bool,

@@ -35,7 +35,7 @@ pub fn perform(data: &Path, request: &Request, sink: &mut Sink<'_>) -> Result<Va
                 data.display()
             );
         }
-        match open::open(env.clone(), data) {
+        match open::open(env.clone(), data, false) {
             Ok(appliance) => {
                 let result = answer::answer(&appliance, request, &mut answer::Caller::Here(sink));
                 appliance.close();

@@ -82,6 +82,7 @@ pub fn create_user(appliance: &Appliance, new: &NewUser) -> Result<Value> {
             server_admin: false,
             role: new.role.clone(),
             data: new.data.clone(),
+            locations: Vec::new(),
             practice: false,
             id: None,
             password: Some(Password::new(new.password.clone())),

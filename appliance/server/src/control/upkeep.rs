@@ -5,7 +5,7 @@ use super::protocol::Reply;
 use anyhow::{Context, Result};
 use bolster_changelog::fact_codec::decode_fact;
 use bolster_model::{AdminDocument, Fact, SubmitForm, Timestamp, Verdict};
-use bolster_store::Entry;
+use bolster_store::{Entry, StoreStatus};
 use bolster_usecases::Appliance;
 use serde_json::{Value, json};
 
@@ -137,6 +137,13 @@ pub fn rebuild(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Val
     Ok(json!({"entries": head}))
 }
 
+/// `rebuild blobs`
+pub fn collect(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Value> {
+    caller.reply(Reply::Progress("looking for files that nothing refers to".to_owned()));
+    let done = appliance.store().collect_blobs(|| true).context("the files were not all looked at")?;
+    Ok(json!({"files": done.seen, "removed": done.removed}))
+}
+
 /// `lag`
 pub fn lag(appliance: &Appliance) -> Value {
     let status = appliance.store().status();
@@ -162,6 +169,7 @@ pub fn lag(appliance: &Appliance) -> Value {
 pub fn doctor(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Value> {
     let store = appliance.store();
     let mut checks = vec![disk_space(appliance), clock(appliance), readers(appliance)];
+    checks.extend(failing_shards(&store.status()));
     caller.reply(Reply::Progress("reading the log".to_owned()));
     checks.push(match bolster_changelog::verify(store.log(), |_| ()) {
         Ok(report) => check(true, format!("the log is sound: {} entries", report.entries)),
@@ -204,10 +212,40 @@ fn readers(appliance: &Appliance) -> Value {
     }
 }
 
+/// One line for each file of the state that cannot be written.
+fn failing_shards(status: &StoreStatus) -> Vec<Value> {
+    let failures = status.failures.iter().enumerate();
+    let failing = failures.filter_map(|(shard, why)| Some((shard, why.as_ref()?)));
+    failing
+        .map(|(shard, why)| {
+            let sentence = format!(
+                "the file of shard {shard} cannot be written ({why}); forms are kept in the log, and refused when \
+                 too many wait; it is tried again by itself"
+            );
+            check(false, sentence)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use bolster_model::CaseId;
+
+    #[test]
+    fn a_shard_that_cannot_be_written_is_named() {
+        let status = StoreStatus {
+            head: 1,
+            applied: vec![1, 0],
+            waiting: vec![0, 1],
+            shard_bytes: vec![0, 0],
+            failures: vec![None, Some("no space left on device".to_owned())],
+        };
+        let checks = failing_shards(&status);
+        assert_eq!((checks.len(), &checks[0]["ok"]), (1, &Value::Bool(false)));
+        let sentence = checks[0]["sentence"].as_str().unwrap();
+        assert!(sentence.contains("shard 1") && sentence.contains("no space left"), "{sentence}");
+    }
 
     #[test]
     fn facts_are_described_without_their_content() {

@@ -24,6 +24,8 @@ pub struct NewUser {
     pub role: Option<String>,
     /// Custom data.
     pub data: BTreeMap<String, String>,
+    /// Ids of locations, the primary one first.
+    pub locations: Vec<String>,
     /// A practice worker.
     pub practice: bool,
     /// Id to give; a random one otherwise. For imports.
@@ -60,6 +62,7 @@ impl Appliance {
             username,
             role: self.role_id(new.role.as_deref())?,
             user_data: new.data.clone(),
+            locations: new.locations.clone(),
             practice: new.practice,
             active: true,
             created_at: self.env().clock.now(),
@@ -123,6 +126,7 @@ impl Appliance {
             role: self.role_id(new.role.as_deref())?,
             active: true,
             user_data: new.data.clone(),
+            locations: new.locations.clone(),
             created_at: self.env().clock.now(),
         };
         let act = Act { kind: kind::MEMBERSHIP, id: &user.id, action: "web user added to project", actor };

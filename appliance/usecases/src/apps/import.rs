@@ -2,7 +2,7 @@
 
 use super::AppsError;
 use super::documents::{App, Build, BuildEntry, BuildFile, Form, kind};
-use super::package::{PackageLimits, UnpackError, Unpacked, unpack};
+use super::package::{PackageLimits, UnpackError, Unpacked, UnpackedFiles, unpack};
 use crate::Appliance;
 use crate::admin::Act;
 use bolster_auth::{EditApps, Permit, Project};
@@ -118,7 +118,8 @@ impl Appliance {
         }) {
             return Err(ImportError::Name);
         }
-        let files = unpack(self.store().blobs(), package, &new.limits)?;
+        // The pins keep the files until the build that refers to them is committed.
+        let UnpackedFiles { files, pins: _pins } = unpack(self.store().blobs(), package, &new.limits)?;
         let mut contents = self.read_package(files, &new.limits)?;
         // Versions are compared and the list is changed by one at a time.
         let _turn = self.admin_turn();

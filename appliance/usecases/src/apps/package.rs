@@ -1,7 +1,7 @@
 //! Packages as zip files: hostile until proven otherwise, and written for phones that take them whole.
 
 use bolster_model::Digest;
-use bolster_store::{BlobError, BlobReader, Blobs, Staged};
+use bolster_store::{BlobError, BlobPin, BlobReader, Blobs, Staged};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use zip::result::ZipError;
@@ -63,6 +63,14 @@ pub(super) struct Unpacked {
     pub length: u64,
 }
 
+/// Files of a package, stored; they stay while this is kept, and for good once something refers to them.
+#[derive(Default)]
+pub(super) struct UnpackedFiles {
+    /// By path.
+    pub files: Vec<Unpacked>,
+    pub pins: Vec<BlobPin>,
+}
+
 /// Why a package was not unpacked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnpackError {
@@ -86,7 +94,7 @@ pub(super) fn unpack(
     blobs: &Blobs,
     mut source: impl Read + Seek,
     limits: &PackageLimits,
-) -> Result<Vec<Unpacked>, UnpackError> {
+) -> Result<UnpackedFiles, UnpackError> {
     let package_bytes = source.seek(SeekFrom::End(0)).map_err(UnpackError::Read)?;
     if package_bytes > limits.package_bytes {
         return Err(bad(format!("it is larger than {} bytes", limits.package_bytes)));
@@ -109,15 +117,16 @@ pub(super) fn unpack(
     let names = names(&mut archive, limits)?;
     let budget = limits.free_bytes.max(package_bytes.saturating_mul(limits.ratio)).min(limits.total_bytes);
     let mut left = budget;
-    let mut files = Vec::with_capacity(names.len());
+    let mut out = UnpackedFiles::default();
     for (index, path) in names {
         let mut entry = archive.by_index(index).map_err(|error| zip_error(&path, error))?;
-        let file = store(blobs, &mut entry, &path, limits.file_bytes.min(left))?;
+        let (file, pin) = store(blobs, &mut entry, &path, limits.file_bytes.min(left))?;
         left = left.saturating_sub(file.length);
-        files.push(file);
+        out.files.push(file);
+        out.pins.push(pin);
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+    out.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(out)
 }
 
 /// How many entries the end record promises. Zip64 is refused: no package needs it, and its readers differ.
@@ -206,7 +215,12 @@ fn path_fits(path: &str, limits: &PackageLimits) -> bool {
 }
 
 /// Stores one file; never more than `most` bytes of it are taken, whatever its headers say.
-fn store(blobs: &Blobs, entry: &mut impl Read, path: &str, most: u64) -> Result<Unpacked, UnpackError> {
+fn store(
+    blobs: &Blobs,
+    entry: &mut impl Read,
+    path: &str,
+    most: u64,
+) -> Result<(Unpacked, BlobPin), UnpackError> {
     let mut staged = blobs.stage()?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -221,8 +235,8 @@ fn store(blobs: &Blobs, entry: &mut impl Read, path: &str, most: u64) -> Result<
             return Err(bad(format!("{path:?} unpacks to more than is sensible")));
         }
     }
-    let info = staged.finish()?;
-    Ok(Unpacked { path: path.to_owned(), digest: info.digest, length: info.length })
+    let (info, pin) = staged.finish()?;
+    Ok((Unpacked { path: path.to_owned(), digest: info.digest, length: info.length }, pin))
 }
 
 fn zip_error(what: &str, error: ZipError) -> UnpackError {

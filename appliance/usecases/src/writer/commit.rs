@@ -1,7 +1,7 @@
 //! Changes of a fact as rows of the batch.
 
-use bolster_cases::{CaseChange, Changes, LedgerChange};
-use bolster_model::{CaseIndex, FormRow, ProjectId};
+use bolster_cases::{CaseChange, Changes, LedgerChange, listed_under};
+use bolster_model::{CaseId, CaseIndex, FormId, FormRow, ProjectId};
 use bolster_store::{Batch, BlobOwner};
 
 /// Puts everything that a fact changed into the batch.
@@ -24,8 +24,12 @@ pub(super) fn put_changes(batch: &mut Batch<'_>, project: ProjectId, changes: &C
     if let Some(form_id) = &changes.device_log {
         batch.put_device_log(project, form_id, lsn);
     }
+    let token = changes.sync_token.as_deref();
     if let Some((form_id, cases)) = &changes.received {
-        batch.put_recent(project, lsn, form_id, cases);
+        batch.put_recent(project, lsn, form_id, token, cases);
+    } else if !changes.cases.is_empty() {
+        let cases: Vec<CaseId> = changes.cases.iter().map(|c| c.case.id.clone()).collect();
+        batch.put_recent(project, lsn, &FormId::default(), None, &cases);
     }
 }
 
@@ -49,6 +53,15 @@ fn put_case(batch: &mut Batch<'_>, project: ProjectId, change: &CaseChange) {
     }
     for index in &change.indices_added {
         batch.put_referrer(project, &index.referenced_id, &case.id, &index.identifier, index.relationship);
+    }
+    let listed = listed_under(case);
+    if change.listed_before.as_deref() != listed {
+        if let Some(owner) = &change.listed_before {
+            batch.remove_owned(project, owner, &case.id);
+        }
+        if let Some(owner) = listed {
+            batch.put_owned(project, owner, &case.id);
+        }
     }
     batch.put_case(project, case);
 }

@@ -2,7 +2,7 @@
 
 use super::commit::put_changes;
 use super::state::{Memo, ProjectState};
-use super::{DocumentFact, LocalRow, WriteError};
+use super::{DocumentFact, LocalBlob, LocalRow, WriteError};
 use crate::apps;
 use bolster_cases::{Changes, FoldContext, fold};
 use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
@@ -108,7 +108,13 @@ fn blob_references(
 }
 
 /// Commits local rows: no fact, no place in any stream.
-pub(super) fn local(batch: &mut Batch<'_>, rows: Vec<LocalRow>, salt: [u8; 16]) {
+pub(super) fn local(batch: &mut Batch<'_>, rows: Vec<LocalRow>, blobs: Vec<LocalBlob>, salt: [u8; 16]) {
+    for (blob, project, id, refers) in &blobs {
+        match refers {
+            true => batch.put_blob_ref(blob, BlobOwner::SyncLog, *project, id),
+            false => batch.remove_blob_ref(blob, BlobOwner::SyncLog, *project, id),
+        }
+    }
     for (kind, id, value) in rows {
         match value {
             Some(value) => batch.put_local(&kind, &id, &value),

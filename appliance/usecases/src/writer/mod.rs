@@ -54,6 +54,9 @@ pub type DocumentFact = (ProjectId, AdminDocument, bool);
 /// Row of a local matter: kind, id, value or removal.
 pub type LocalRow = (String, String, Option<Vec<u8>>);
 
+/// A file that a local row refers to, or refers to no more: content, project, id of the row, which way.
+pub(crate) type LocalBlob = (Digest, ProjectId, String, bool);
+
 pub(crate) enum Job {
     Submit(Box<SubmitJob>),
     /// A fact about forms or cases, with a fresh salt.
@@ -70,6 +73,7 @@ pub(crate) enum Job {
     },
     Local {
         rows: Vec<LocalRow>,
+        blobs: Vec<LocalBlob>,
         salt: [u8; 16],
         reply: FactReply,
     },
@@ -88,6 +92,9 @@ pub enum WriteError {
     /// The appliance is stopping.
     #[error("the appliance is stopping")]
     Stopped,
+    /// The state cannot be read or written just now; it is tried again by itself.
+    #[error("the state cannot be read or written just now")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// Our fault or the disk's.
     #[error("the change could not be stored")]
     Storage(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -98,7 +105,7 @@ impl From<WriteError> for SubmitFormError {
         match error {
             WriteError::Busy => Self::Busy,
             WriteError::DiskFull => Self::DiskFull,
-            WriteError::Stopped => Self::Unavailable,
+            WriteError::Stopped | WriteError::Unavailable(_) => Self::Unavailable,
             WriteError::Storage(source) => Self::Storage(source),
         }
     }
@@ -106,7 +113,7 @@ impl From<WriteError> for SubmitFormError {
 
 impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
-        Self::Storage(Arc::new(error))
+        if error.is_passing() { Self::Unavailable(Arc::new(error)) } else { Self::Storage(Arc::new(error)) }
     }
 }
 
@@ -249,8 +256,8 @@ impl Writer {
                     let result = facts::documents(&mut batch, documents);
                     done.push(Done::Fact(reply, result));
                 }
-                Job::Local { rows, salt, reply } => {
-                    facts::local(&mut batch, rows, salt);
+                Job::Local { rows, blobs, salt, reply } => {
+                    facts::local(&mut batch, rows, blobs, salt);
                     done.push(Done::Fact(reply, Ok(())));
                 }
                 Job::Stop => {
@@ -282,7 +289,11 @@ impl Writer {
                 self.memo.forget_from(0);
                 let error = match error {
                     CommitError::DiskFull => WriteError::DiskFull,
-                    error => {
+                    CommitError::Shards(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a batch was refused");
+                        WriteError::Unavailable(Arc::new(error))
+                    }
+                    error @ CommitError::Log(_) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "a batch was not written");
                         WriteError::Storage(Arc::new(error))
                     }

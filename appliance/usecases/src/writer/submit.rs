@@ -67,6 +67,12 @@ fn push_form(
     if let Some(blob) = &job.xml_blob {
         batch.put_blob_ref(blob, BlobOwner::FormXml, job.project, form.form_id.as_str());
     }
+    if form.verdict == Verdict::DeviceLog {
+        // It gets no row of a form that would refer to its files.
+        for file in &form.info.attachments {
+            batch.put_blob_ref(&file.blob, BlobOwner::Form, job.project, form.form_id.as_str());
+        }
+    }
     let changes = push_submission(batch, memo, (job.project, job.rules), form, (parsed, &job.payload))?;
     follow(batch, memo, job, &changes)?;
     Ok(outcome)

@@ -36,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bolster-auth",
             "bolster-cases",
             "bolster-changelog",
+            "bolster-codec",
             "bolster-env",
             "bolster-model",
             "bolster-store",

@@ -35,6 +35,8 @@ pub enum BlobOwner {
     FormXml = 2,
     /// A document of administration.
     Document = 3,
+    /// What a phone holds, id = sync token.
+    SyncLog = 4,
 }
 
 /// `blob_refs`: `digest owner-kind id 0x00 project`.
@@ -61,28 +63,34 @@ pub fn recent_key(project: ProjectId, lsn: u64) -> Vec<u8> {
     key
 }
 
-/// A form that came in, with the cases it touched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A change of cases: by a form that came in, or by an act on forms and cases.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecentForm {
     /// Its log position.
     pub lsn: u64,
-    /// Its id.
+    /// The form that came in; empty for anything else.
     pub form_id: FormId,
-    /// Cases.
+    /// Sync token that the form came with.
+    pub sync_token: Option<String>,
+    /// Cases that changed.
     pub cases: Vec<CaseId>,
 }
 
-/// Most cases that a row of `recent_forms` names.
-pub const RECENT_CASES_MAX: usize = 50;
-
 /// Value of a `recent_forms` row.
-pub fn encode_recent(form: &FormId, cases: &[CaseId]) -> Vec<u8> {
-    let mut w = Writer::with_capacity(96);
-    let cases = &cases[..cases.len().min(RECENT_CASES_MAX)];
+pub fn encode_recent(form: &FormId, sync_token: Option<&str>, cases: &[CaseId]) -> Vec<u8> {
+    let mut w = Writer::with_capacity(96 + 40 * cases.len());
     w.str(form.as_str());
+    w.opt_str(sync_token);
     w.varint(cases.len() as u64);
     cases.iter().for_each(|c| w.str(c.as_str()));
     w.0
+}
+
+/// `owned_cases`: `id_key(owner) case`.
+pub fn owned_key(project: ProjectId, owner: &str, case: &CaseId) -> Vec<u8> {
+    let mut key = id_key(owner, project);
+    key.extend_from_slice(case.as_str().as_bytes());
+    key
 }
 
 /// Reads a `recent_forms` row.
@@ -92,6 +100,7 @@ pub fn decode_recent(key: &[u8], value: &[u8]) -> Result<RecentForm, DecodeError
     let recent = RecentForm {
         lsn: lsn.ok_or(DecodeError::Malformed("key of a recent form"))?,
         form_id: FormId(r.string()?),
+        sync_token: r.opt_string()?,
         cases: r.list(|r| r.string().map(CaseId))?,
     };
     r.end()?;

@@ -36,17 +36,19 @@ pub enum Table {
     DeviceLogs = 8,
     /// `project kind 0x00 id` to JSON.
     Documents = 9,
-    /// `project lsn` to a form id and the cases it touched.
+    /// `project lsn` to a form and the cases it touched, or to cases that something else changed.
     RecentForms = 10,
     /// `digest owner-kind id_key(form)` to nothing.
     BlobRefs = 11,
     /// `kind 0x00 id` to bytes: matters of this node alone.
     Local = 12,
+    /// `id_key(owner) case` to nothing: the open cases of an owner. Routed by owner.
+    OwnedCases = 13,
 }
 
 impl Table {
     /// All, in order of number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Forms,
         Self::Cases,
         Self::CaseTransactions,
@@ -59,6 +61,7 @@ impl Table {
         Self::RecentForms,
         Self::BlobRefs,
         Self::Local,
+        Self::OwnedCases,
     ];
 
     /// From its number.
@@ -81,6 +84,7 @@ impl Table {
             Self::RecentForms => "recent_forms",
             Self::BlobRefs => "blob_refs",
             Self::Local => "local",
+            Self::OwnedCases => "owned_cases",
         }
     }
 }

@@ -24,6 +24,9 @@ fn expected(info: &RouteInfo) -> Expected {
         Needs::SubmitIfSecure => row(201, 201, 201, 201),
         Needs::Submit => row(401, 403, 201, 201),
         Needs::SubmitApi => row(401, 403, 403, 201),
+        // The body of these tests claims nothing.
+        Needs::Phone if info.pattern.ends_with("claim-case") => row(401, 401, 403, 400),
+        Needs::Phone => row(401, 401, 403, 200),
         Needs::ReadForm | Needs::ReadCase => row(401, 403, 403, 200),
         // Readers of reports see files in the browser.
         Needs::ReadAttachment => row(401, 403, 200, 200),
@@ -35,7 +38,12 @@ fn expected(info: &RouteInfo) -> Expected {
 fn by_session(info: &RouteInfo) -> bool {
     match info.needs {
         Needs::ViewPages | Needs::PageForm | Needs::PageCase | Needs::Nothing | Needs::ReadAttachment => true,
-        Needs::SubmitIfSecure | Needs::Submit | Needs::SubmitApi | Needs::ReadForm | Needs::ReadCase => false,
+        Needs::SubmitIfSecure
+        | Needs::Submit
+        | Needs::SubmitApi
+        | Needs::Phone
+        | Needs::ReadForm
+        | Needs::ReadCase => false,
     }
 }
 

@@ -14,7 +14,7 @@ fn phones_find_out_whether_they_are_online() {
 fn health_says_how_far_everything_has_come() {
     let server = Server::start();
     server.submit(&form("f1"));
-    server.app.store().flush();
+    server.app.store().flush().expect("written");
     let answer = server.get("/healthz", &[]);
     assert_eq!(answer.status, 200);
     let value = answer.json();

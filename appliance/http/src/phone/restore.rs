@@ -1,0 +1,148 @@
+//! `…/phone/restore/`: what a phone should hold, streamed while it is computed.
+
+use super::permit;
+use crate::problem::Problem;
+use crate::reply::{self, Reply};
+use crate::request::Request;
+use crate::router::State;
+use crate::routes::Found;
+use bolster_usecases::restore::{Answer, Restore, RestoreError, RestoreRequest};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::StatusCode;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
+use std::io::Write;
+use tokio::sync::mpsc;
+
+const XML: &str = "text/xml; charset=utf-8";
+/// Chunks on their way to a client that reads slowly.
+const CHUNKS_WAITING: usize = 4;
+/// Longest device or app id that is kept.
+const ID_CHARS_MAX: usize = 255;
+
+/// `GET …/phone/restore/`, `GET …/phone/restore/{app_id}/`.
+pub async fn restore(state: &State, request: &Request, found: &Found<'_>) -> Result<Reply, Problem> {
+    let name = found.text("project").unwrap_or_default();
+    let permit = permit(state, request, &name).await?;
+    let asked = asked(request, found);
+    if request.query("version").is_some_and(|v| !matches!(&*v, "1.0" | "2.0" | "3.0")) {
+        return Err(Problem::BadRequest("version must be 1.0, 2.0 or 3.0".to_owned()));
+    }
+    let restore = match state.blocking(move |app| Ok(app.prepare_restore(&permit, asked)?)).await? {
+        Answer::Live(restore) => *restore,
+        Answer::Frozen(bytes) => return Ok(reply::whole(StatusCode::OK, XML, bytes)),
+    };
+    let gzip = request.headers().get_all(ACCEPT_ENCODING).iter().any(takes_gzip);
+    let mut reply = if restore.is_short() {
+        let payload = state.blocking(move |_| whole(restore, gzip)).await?;
+        reply::whole(StatusCode::OK, XML, payload)
+    } else {
+        stream(state, restore, gzip).await?
+    };
+    if gzip {
+        reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    Ok(reply)
+}
+
+fn asked(request: &Request, found: &Found<'_>) -> RestoreRequest {
+    let text = |name: &str| request.query(name).map(|v| v.chars().take(ID_CHARS_MAX).collect::<String>());
+    let on = |name: &str| request.query(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    RestoreRequest {
+        as_user: text("as").filter(|name| !name.is_empty()),
+        since: text("since").filter(|token| !token.is_empty()),
+        state: text("state"),
+        user_id: text("user_id"),
+        device_id: text("device_id").unwrap_or_default(),
+        app_id: found.raw("app_id").unwrap_or_default().chars().take(ID_CHARS_MAX).collect(),
+        items: on("items"),
+        skip_fixtures: on("skip_fixtures"),
+    }
+}
+
+fn takes_gzip(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    text.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip")) && !parts.any(|p| p == "q=0")
+    })
+}
+
+/// Compresses on the way, if asked to.
+enum Coder {
+    Plain,
+    Gzip(Box<GzEncoder<Vec<u8>>>),
+}
+
+impl Coder {
+    fn new(gzip: bool) -> Self {
+        // The fastest level: one core serves two hundred phones.
+        if gzip { Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast()))) } else { Self::Plain }
+    }
+
+    fn coded(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Plain => bytes,
+            Self::Gzip(encoder) => {
+                // Memory takes everything; what is not ready yet comes with a later chunk.
+                let _ = encoder.write_all(&bytes);
+                std::mem::take(encoder.get_mut())
+            }
+        }
+    }
+
+    fn end(self) -> Vec<u8> {
+        match self {
+            Self::Plain => Vec::new(),
+            Self::Gzip(encoder) => encoder.finish().unwrap_or_default(),
+        }
+    }
+}
+
+fn whole(restore: Restore, gzip: bool) -> Result<Vec<u8>, Problem> {
+    let mut coder = Coder::new(gzip);
+    let mut payload = Vec::new();
+    restore.send(&mut |bytes| {
+        payload.extend(coder.coded(bytes));
+        true
+    })?;
+    payload.extend(coder.end());
+    Ok(payload)
+}
+
+async fn stream(state: &State, restore: Restore, gzip: bool) -> Result<Reply, Problem> {
+    let place = state.restore_place().await?;
+    let (chunks, body) = mpsc::channel::<Result<Bytes, RestoreError>>(CHUNKS_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let mut coder = Coder::new(gzip);
+        let put = |bytes: Vec<u8>| bytes.is_empty() || chunks.blocking_send(Ok(bytes.into())).is_ok();
+        let result = restore.send(&mut |bytes| put(coder.coded(bytes)));
+        match result {
+            Ok(()) => {
+                put(coder.end());
+            }
+            Err(RestoreError::Gone) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a restore broke off");
+                // The connection is cut, so that the phone does not take the part for the whole.
+                let _ = chunks.blocking_send(Err(error));
+            }
+        }
+    });
+    Ok(reply::stream(XML, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_gzip() {
+        let takes = |text: &'static str| takes_gzip(&HeaderValue::from_static(text));
+        assert!(takes("gzip") && takes("br, GZIP;q=0.5"));
+        assert!(!takes("br") && !takes("gzip;q=0") && !takes(""));
+    }
+}

@@ -1,0 +1,341 @@
+//! The payload, printed piece by piece as it is sent.
+
+use super::graph::StoredCases;
+use super::holdings::Holdings;
+use super::phone::PhoneState;
+use super::plan::{self, Plan, SendCase};
+use super::sync_log::SyncLog;
+use super::user::RestoreUser;
+use super::{RestoreError, RestoreRequest};
+use crate::Appliance;
+use crate::nouns::{Location, Nouns};
+use bolster_auth::Project;
+use bolster_env::random;
+use bolster_store::ReadExt;
+use bolster_wire::restore::{
+    self as print, FlatLocation, HEAD_ITEMS, LookupField, LookupSchema, NestedLocation, Printer, Registration,
+};
+use std::sync::Arc;
+
+/// Bytes that are sent at once.
+const CHUNK_BYTES: usize = 64 << 10;
+/// What the phone is told instead of the password's hash, which is nobody's business.
+const NO_PASSWORD: &str = "sha1$bolster$0";
+
+/// A restore that may begin.
+pub struct Restore {
+    pub(super) app: Appliance,
+    pub(super) project: Arc<Project>,
+    pub(super) nouns: Arc<Nouns>,
+    pub(super) user: RestoreUser,
+    pub(super) request: RestoreRequest,
+    pub(super) lsn: u64,
+    pub(super) before: Option<PhoneState>,
+}
+
+/// Where the payload goes; false when nobody listens any more.
+pub type Sink<'s> = &'s mut dyn FnMut(Vec<u8>) -> bool;
+
+/// Fixtures that are sent.
+struct Fixtures {
+    tables: bool,
+    locations: Option<Vec<u8>>,
+    location_items: usize,
+    products: Option<Vec<u8>>,
+    product_items: usize,
+    /// Digests of what the phone has afterwards.
+    location_digest: u64,
+    product_digest: u64,
+}
+
+impl Restore {
+    /// The cost is known to be small: what changed, not what exists.
+    pub fn is_short(&self) -> bool {
+        self.before.as_ref().is_some_and(|state| state.region.is_some() || state.log.kept < 500)
+    }
+
+    /// Computes and prints everything. The token is durable before the last byte is handed over.
+    pub fn send(mut self, sink: Sink<'_>) -> Result<(), RestoreError> {
+        let mut out = Printer::default();
+        print::begin(&mut out);
+        if !self.is_short() {
+            // Something to read while the rest is computed, for clients that give up on silence.
+            flush(&mut out, sink)?;
+        }
+        let fixtures = self.fixtures();
+        let graph = StoredCases { view: self.app.store().view(), project: self.project.id };
+        let plan = match &mut self.before {
+            Some(state) => plan::incremental(&self.app, state, &self.user.owners)?,
+            None => plan::full(&self.app, &graph, &self.user.owners)?,
+        };
+        let token: String =
+            random::bytes::<16>(&*self.app.env().random).iter().map(|b| format!("{b:02x}")).collect();
+        let Plan { send, holdings, hash, kept, new_base } = plan;
+        let log = SyncLog { hash, kept, ..self.log(&token, &fixtures, holdings) };
+        self.app.keep_log(&log, new_base)?;
+        drop(log);
+        let has_ledgers = graph.view.any_ledger()?;
+        let items =
+            self.request.items.then(|| self.count(&graph, &fixtures, &send, has_ledgers)).transpose()?;
+        print::head(&mut out, items, &token, &self.registration());
+        self.print_fixtures(&mut out, &fixtures, sink)?;
+        for case in &send {
+            self.print_case(&graph, &mut out, case, has_ledgers)?;
+            if out.len() >= CHUNK_BYTES {
+                flush(&mut out, sink)?;
+            }
+        }
+        print::end(&mut out);
+        flush(&mut out, sink)
+    }
+
+    fn log(&self, token: &str, fixtures: &Fixtures, holdings: Holdings) -> SyncLog {
+        SyncLog {
+            token: token.to_owned(),
+            project: self.project.id,
+            user_id: self.user.id.clone(),
+            asked_by: self.user.asked_by.clone(),
+            device_id: self.request.device_id.clone(),
+            app_id: self.request.app_id.clone(),
+            previous: self.before.as_ref().map(|b| b.log.token.clone()),
+            at: self.app.env().clock.now(),
+            lsn: self.lsn,
+            owners: self.user.owners.clone(),
+            locations: fixtures.location_digest,
+            products: fixtures.product_digest,
+            hash: Default::default(),
+            kept: 0,
+            disagreed: None,
+            holdings,
+        }
+    }
+
+    fn registration(&self) -> Registration<'_> {
+        Registration {
+            username: &self.user.username,
+            password: NO_PASSWORD,
+            user_id: &self.user.id,
+            date: self.user.since,
+            user_data: self.user.data.clone(),
+        }
+    }
+
+    fn count(
+        &self,
+        graph: &StoredCases,
+        fixtures: &Fixtures,
+        send: &[SendCase],
+        has_ledgers: bool,
+    ) -> Result<usize, RestoreError> {
+        let mut items = HEAD_ITEMS + 1 + send.len() + fixtures.location_items + fixtures.product_items;
+        if fixtures.tables {
+            let indexed = |table: &crate::nouns::LookupTable| table.fields.iter().any(|f| f.indexed);
+            items += self.nouns.tables.iter().map(|(t, _)| 1 + usize::from(indexed(t))).sum::<usize>();
+        }
+        if has_ledgers {
+            for case in send {
+                let ledgers = graph.view.ledgers(self.project.id, &case.id)?;
+                items += ledgers.chunk_by(|a, b| a.key.section_id == b.key.section_id).count();
+            }
+        }
+        Ok(items)
+    }
+
+    fn print_case(
+        &self,
+        graph: &StoredCases,
+        out: &mut Printer,
+        send: &SendCase,
+        has_ledgers: bool,
+    ) -> Result<(), RestoreError> {
+        // Gone in this moment: the next sync tells.
+        let Some(case) = graph.view.case(self.project.id, &send.id)? else { return Ok(()) };
+        if has_ledgers {
+            print::balances(out, &graph.view.ledgers(self.project.id, &send.id)?);
+        }
+        let leave_out = |name: &str| send.leave_out.iter().any(|n| n == name);
+        print::case_block(out, &case, send.create, leave_out, &send.removed);
+        Ok(())
+    }
+
+    // ---- fixtures ----
+
+    fn fixtures(&self) -> Fixtures {
+        let log = self.before.as_ref().map(|state| &state.log);
+        let skip = self.request.skip_fixtures && log.is_some();
+        let same_app = log.is_some_and(|log| log.app_id == self.request.app_id);
+        let (locations, location_items) = self.location_fixture();
+        let (products, product_items) = self.product_fixture();
+        // A changed type is a changed fixture, even where its elements say the same.
+        let types = serde_json::to_vec(self.nouns.locations.types()).unwrap_or_default();
+        let location_digest = digest(&[&locations, &types]);
+        let product_digest = digest(&[&products]);
+        let known = |digest: u64, had: u64| digest == 0 || (same_app && digest == had);
+        let have_locations = known(location_digest, log.map_or(0, |l| l.locations));
+        let have_products = known(product_digest, log.map_or(0, |l| l.products));
+        let send_locations = !skip && !have_locations;
+        let send_products = !skip && !have_products;
+        Fixtures {
+            tables: !skip,
+            location_items: if send_locations { location_items } else { 0 },
+            product_items: if send_products { product_items } else { 0 },
+            location_digest: if skip { log.map_or(0, |l| l.locations) } else { location_digest },
+            product_digest: if skip { log.map_or(0, |l| l.products) } else { product_digest },
+            locations: send_locations.then_some(locations),
+            products: send_products.then_some(products),
+        }
+    }
+
+    fn location_fixture(&self) -> (Vec<u8>, usize) {
+        let places = &self.nouns.locations;
+        if places.types().is_empty() {
+            return (Vec::new(), 0);
+        }
+        let all = self.project.sync_all_locations;
+        let mine = if all { places.in_use() } else { places.for_phone(&self.user.locations) };
+        let mut out = Printer::default();
+        let mut items = 0;
+        let format = self.project.location_fixture.as_str();
+        if format != "hierarchical" {
+            let types: Vec<&str> = places.types().iter().map(|t| t.code.as_str()).collect();
+            let all: Vec<FlatLocation<'_>> = mine.iter().map(|l| self.flat(l)).collect();
+            print::flat_locations(&mut out, &self.user.id, &types, &all);
+            items += 2;
+        }
+        if matches!(format, "hierarchical" | "both") {
+            let ids: std::collections::HashSet<&str> = mine.iter().map(|l| l.id.as_str()).collect();
+            let is_root = |l: &&&Location| l.parent.as_deref().is_none_or(|p| !ids.contains(p));
+            let mut roots: Vec<NestedLocation<'_>> =
+                mine.iter().filter(is_root).map(|l| self.nested(l, &ids, 0)).collect();
+            roots.sort_by(|a, b| a.location.texts[0].cmp(b.location.texts[0]));
+            print::nested_locations(&mut out, &self.user.id, &roots);
+            items += 1;
+        }
+        (out.take(), items)
+    }
+
+    fn flat<'s>(&'s self, location: &'s Location) -> FlatLocation<'s> {
+        let places = &self.nouns.locations;
+        let above: Vec<&Location> = places.lineage(location).collect();
+        let lineage = places.types().iter().map(|kind| {
+            let at = above.iter().find(|l| l.type_code == kind.code);
+            (kind.code.as_str(), at.map_or("", |l| l.id.as_str()))
+        });
+        let text = |name: &String| location.data.get(name).map_or("", String::as_str);
+        FlatLocation {
+            id: &location.id,
+            type_code: &location.type_code,
+            type_name: places.type_of(location).map_or(location.type_code.as_str(), |t| t.name.as_str()),
+            lineage: lineage.collect(),
+            texts: [
+                &location.name,
+                &location.site_code,
+                &location.external_id,
+                &location.latitude,
+                &location.longitude,
+            ],
+            data: self.project.location_fields.iter().map(|name| (name.as_str(), text(name))).collect(),
+        }
+    }
+
+    fn nested<'s>(
+        &'s self,
+        location: &'s Location,
+        ids: &std::collections::HashSet<&str>,
+        depth: usize,
+    ) -> NestedLocation<'s> {
+        let below = self.nouns.locations.children(&location.id).filter(|l| ids.contains(l.id.as_str()));
+        let mut children: Vec<NestedLocation<'s>> =
+            if depth > 64 { Vec::new() } else { below.map(|l| self.nested(l, ids, depth + 1)).collect() };
+        children.sort_by(|a, b| a.location.texts[0].cmp(b.location.texts[0]));
+        NestedLocation { location: self.flat(location), children }
+    }
+
+    fn product_fixture(&self) -> (Vec<u8>, usize) {
+        if !self.project.commtrack {
+            return (Vec::new(), 0);
+        }
+        let mut out = Printer::default();
+        let products: Vec<print::Product<'_>> = self
+            .nouns
+            .products
+            .iter()
+            .map(|p| print::Product {
+                id: &p.id,
+                texts: [&p.name, &p.unit, &p.code, &p.description, &p.category, &p.program_id, &p.cost],
+                data: p.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            })
+            .collect();
+        print::products(&mut out, &self.user.id, &products);
+        let programs: Vec<(&str, &str, &str)> =
+            self.nouns.programs.iter().map(|p| (p.id.as_str(), p.name.as_str(), p.code.as_str())).collect();
+        print::programs(&mut out, &self.user.id, &programs);
+        (out.take(), 3)
+    }
+
+    fn print_fixtures(
+        &self,
+        out: &mut Printer,
+        fixtures: &Fixtures,
+        sink: Sink<'_>,
+    ) -> Result<(), RestoreError> {
+        if fixtures.tables {
+            let audience = self.nouns.audience(&self.user.id, &self.user.locations);
+            for (table, rows) in &self.nouns.tables {
+                let schema = LookupSchema {
+                    tag: &table.tag,
+                    attributes: table.item_attributes.iter().map(String::as_str).collect(),
+                    fields: table
+                        .fields
+                        .iter()
+                        .map(|f| LookupField { name: &f.name, indexed: f.indexed })
+                        .collect(),
+                };
+                let seen =
+                    rows.iter().filter(|row| table.is_global || (!self.user.is_web && audience.sees(row)));
+                print_table(out, &self.user.id, &schema, seen);
+                if out.len() >= CHUNK_BYTES {
+                    flush(out, sink)?;
+                }
+            }
+        }
+        for printed in [&fixtures.products, &fixtures.locations].into_iter().flatten() {
+            out.bytes(printed);
+        }
+        print::groups(out, &self.user.id, &self.user.sharing);
+        Ok(())
+    }
+}
+
+fn print_table<'r>(
+    out: &mut Printer,
+    user_id: &str,
+    schema: &LookupSchema<'_>,
+    rows: impl Iterator<Item = &'r crate::nouns::LookupRow>,
+) {
+    let mut table = bolster_wire::restore::TablePrinter::begin(out, user_id, schema);
+    for row in rows {
+        table.row(
+            |name| row.attributes.get(name).map_or("", String::as_str),
+            |field| row.fields.get(field).map_or(&[][..], |values| values.as_slice()),
+            |value| (&value.value, &value.properties),
+        );
+    }
+    table.end();
+}
+
+/// Digest of what a phone has of a fixture; 0 when there is none.
+fn digest(parts: &[&[u8]]) -> u64 {
+    use sha2::{Digest as _, Sha256};
+    if parts.first().is_none_or(|printed| printed.is_empty()) {
+        return 0;
+    }
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let full = hash.finalize();
+    u64::from_le_bytes([full[0], full[1], full[2], full[3], full[4], full[5], full[6], full[7]]).max(1)
+}
+
+fn flush(out: &mut Printer, sink: Sink<'_>) -> Result<(), RestoreError> {
+    if sink(out.take()) { Ok(()) } else { Err(RestoreError::Gone) }
+}
