@@ -329,3 +329,120 @@ pub fn pack(files: &[(&str, &[u8])]) -> io::Result<Vec<u8>> {
     packer.finish().map_err(io)?;
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bolster_env::{Env, SeededRandom, SimClock, SimDisk};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn blobs() -> Blobs {
+        let env = Env {
+            disk: Arc::new(SimDisk::default()),
+            clock: Arc::new(SimClock::default()),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        Blobs::open(&env, Path::new("/blobs")).unwrap()
+    }
+
+    fn unpacked(package: &[u8], limits: &PackageLimits) -> Result<Vec<String>, String> {
+        match unpack(&blobs(), io::Cursor::new(package), limits) {
+            Ok(files) => Ok(files.files.into_iter().map(|f| f.path).collect()),
+            Err(UnpackError::Bad(list)) => Err(list.join("; ")),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn refused(package: &[u8], wanted: &str) {
+        let error = unpacked(package, &PackageLimits::default()).unwrap_err();
+        assert!(error.contains(wanted), "{error} does not say {wanted}");
+    }
+
+    /// Replaces a name of a package in both places where it stands.
+    fn renamed(package: &[u8], from: &str, to: &str) -> Vec<u8> {
+        assert_eq!(from.len(), to.len());
+        let mut out = package.to_vec();
+        let places: Vec<usize> = out
+            .windows(from.len())
+            .enumerate()
+            .filter(|(_, w)| *w == from.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        places.iter().for_each(|at| out[*at..at + from.len()].copy_from_slice(to.as_bytes()));
+        out
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_again() {
+        let files: &[(&str, &[u8])] = &[("b/c.xml", b"<c/>"), ("a.txt", b""), ("commcare/image/x.png", b"x")];
+        let package = pack(files).unwrap();
+        assert_eq!(package, pack(files).unwrap());
+        let paths = unpacked(&package, &PackageLimits::default()).unwrap();
+        assert_eq!(paths, ["a.txt", "b/c.xml", "commcare/image/x.png"]);
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in ["../a", "/a", "a/../../b", "a//b", "a\\b", "./a", "c:a", "a/.", "a\u{7}", "a\u{0}b"] {
+            refused(&pack(&[(name, b"x")]).unwrap(), "makes no sense");
+        }
+        let deep = "a/".repeat(20) + "b";
+        refused(&pack(&[(&deep, b"x")]).unwrap(), "makes no sense");
+        refused(&pack(&[(&"n".repeat(300), b"x")]).unwrap(), "makes no sense");
+    }
+
+    #[test]
+    fn names_that_collide_are_refused() {
+        let package = pack(&[("aa.xml", b"one"), ("bb.xml", b"two")]).unwrap();
+        refused(&renamed(&package, "bb.xml", "aa.xml"), "same name");
+        refused(&pack(&[("a", b"one"), ("a/b", b"two")]).unwrap(), "a file and a folder");
+    }
+
+    #[test]
+    fn bombs_do_not_go_off() {
+        let zeros = vec![0; 3 << 20];
+        let package = pack(&[("zeros", &zeros)]).unwrap();
+        assert!(package.len() < 40_000);
+        let limits = PackageLimits { free_bytes: 1 << 20, ratio: 10, ..PackageLimits::default() };
+        let error = unpacked(&package, &limits).unwrap_err();
+        assert!(error.contains("more than is sensible"), "{error}");
+        let limits = PackageLimits { file_bytes: 1 << 20, ..PackageLimits::default() };
+        assert!(unpacked(&package, &limits).is_err());
+        // Headers that lie about the length do not help.
+        let mut lying = package.clone();
+        let length = (3u32 << 20).to_le_bytes();
+        let places: Vec<usize> =
+            lying.windows(4).enumerate().filter(|(_, w)| *w == length).map(|(at, _)| at).collect();
+        places.iter().for_each(|at| lying[*at..at + 4].copy_from_slice(&100u32.to_le_bytes()));
+        assert!(unpacked(&lying, &limits).is_err());
+        let many: Vec<(String, Vec<u8>)> = (0..50).map(|i| (format!("f{i}"), Vec::new())).collect();
+        let many: Vec<(&str, &[u8])> = many.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
+        let limits = PackageLimits { files: 49, ..PackageLimits::default() };
+        assert!(unpacked(&pack(&many).unwrap(), &limits).unwrap_err().contains("more than 49 files"));
+        let limits = PackageLimits { package_bytes: 100, ..PackageLimits::default() };
+        assert!(unpacked(&package, &limits).unwrap_err().contains("larger than 100"));
+    }
+
+    #[test]
+    fn what_is_no_package_or_damaged_is_refused() {
+        refused(b"", "no zip file");
+        refused(b"<html>not found</html>", "no zip file");
+        let package = pack(&[("a.xml", b"<some>text that is long enough to be compressed</some>")]).unwrap();
+        let mut trailing = package.clone();
+        trailing.extend_from_slice(b"more");
+        refused(&trailing, "something follows");
+        for cut in [package.len() - 1, package.len() - 30, 40, 10] {
+            assert!(unpacked(&package[..cut], &PackageLimits::default()).is_err(), "{cut}");
+        }
+        for at in 0..package.len() {
+            let mut damaged = package.clone();
+            damaged[at] ^= 0x55;
+            // Nothing here panics; whether a flipped bit is noticed depends on where it is.
+            let _ = unpack(&blobs(), io::Cursor::new(&damaged), &PackageLimits::default());
+        }
+        let mut damaged = package.clone();
+        damaged[45] ^= 0xff;
+        refused(&damaged, "");
+    }
+}
