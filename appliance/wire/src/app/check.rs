@@ -100,6 +100,10 @@ pub fn check(package: &Package<'_>) -> Vec<Trouble> {
             findings.error(format!("{path}: {error}"));
         }
     }
+    let loose_suites = package.suites.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.is_loose));
+    let loose_forms = package.forms.iter().filter(|(_, f)| f.as_ref().is_ok_and(|f| f.is_loose));
+    let loose = loose_suites.map(|(path, _)| path).chain(loose_forms.map(|(path, _)| path));
+    findings.warn_of("'<' in an attribute value, which CommCare takes and other readers do not", loose);
     let resources = profile.resources.iter().chain(suites.iter().flat_map(|s| &s.resources));
     resources_resolve(&mut findings, resources, package.has);
     names_resolve(&mut findings, package, &suites);

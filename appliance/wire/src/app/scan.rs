@@ -31,7 +31,7 @@ pub(super) enum Piece<'t> {
 
 /// Reads a document whole, and its text: UTF-8 without a byte order mark, without a document type.
 pub(super) fn checked(bytes: &[u8]) -> Result<(xml::Document<'_>, &str), AppError> {
-    let document = xml::read(bytes, &LIMITS)?;
+    let document = xml::read_as_commcare(bytes, &LIMITS)?;
     let text = std::str::from_utf8(bytes).map_err(|_| AppError::Encoding)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if declared(text)

@@ -23,13 +23,15 @@ pub struct Suite {
     pub used_details: BTreeSet<String>,
     /// Ids of texts that it names plainly.
     pub texts: BTreeSet<String>,
+    /// Only CommCare's reader takes it.
+    pub is_loose: bool,
 }
 
 /// Reads a suite.
 pub fn read_suite(bytes: &[u8]) -> Result<Suite, AppError> {
     let (document, _) = checked(bytes)?;
     expect_root(&document, "suite")?;
-    let mut suite = Suite::default();
+    let mut suite = Suite { is_loose: document.has_bare_angle, ..Suite::default() };
     for child in document.root().children() {
         let kind = match child.name() {
             "xform" => ResourceKind::Form,
@@ -38,9 +40,11 @@ pub fn read_suite(bytes: &[u8]) -> Result<Suite, AppError> {
             "user-restore" => ResourceKind::UserRestore,
             _ => ResourceKind::Other,
         };
-        suite
-            .resources
-            .extend(child.children().filter(|e| e.name() == "resource").map(|e| resource(e, kind)));
+        let language = child.attribute("language").filter(|_| kind == ResourceKind::Locale);
+        let resources = child.children().filter(|e| e.name() == "resource");
+        suite.resources.extend(
+            resources.map(|e| Resource { language: language.map(str::to_owned), ..resource(e, kind) }),
+        );
         read_child(&mut suite, child);
     }
     let mut within_data = 0;
@@ -87,7 +91,6 @@ fn read_child(suite: &mut Suite, child: Element<'_>) {
 
 /// A `resource` element.
 pub(super) fn resource(element: Element<'_>, kind: ResourceKind) -> Resource {
-    let parent_language = |e: Element<'_>| e.attribute("language").map(str::to_owned);
     let location = |authority: &str| {
         let of = |e: &Element<'_>| e.name() == "location" && e.attribute("authority") == Some(authority);
         element.children().find(of).map(|e| e.text().trim().to_owned())
@@ -96,7 +99,7 @@ pub(super) fn resource(element: Element<'_>, kind: ResourceKind) -> Resource {
         id: element.attribute("id").unwrap_or_default().to_owned(),
         version: element.attribute("version").map(str::to_owned),
         kind,
-        language: parent_language(element),
+        language: None,
         path: location("local").as_deref().and_then(package_path),
         remote: location("remote"),
     }
@@ -109,11 +112,13 @@ pub struct FormHead {
     pub xmlns: String,
     /// Title.
     pub title: String,
+    /// Only CommCare's reader takes it.
+    pub is_loose: bool,
 }
 
 /// Reads a form's namespace and title. A form that is no XForm answers empty ones.
 pub fn form_head(bytes: &[u8]) -> Result<FormHead, ParseError> {
-    let document = xml::read(bytes, &LIMITS)?;
+    let document = xml::read_as_commcare(bytes, &LIMITS)?;
     let mut elements = document.elements();
     let title = elements.find(|e| e.name() == "title").map(|e| e.text().trim().to_owned());
     let model = document.elements().find(|e| e.name() == "model");
@@ -122,6 +127,7 @@ pub fn form_head(bytes: &[u8]) -> Result<FormHead, ParseError> {
     Ok(FormHead {
         xmlns: data.map(|d| d.namespace().to_owned()).unwrap_or_default(),
         title: title.unwrap_or_default(),
+        is_loose: document.has_bare_angle,
     })
 }
 

@@ -207,7 +207,7 @@ fn what_cannot_be_read_is_said() {
 fn troubles(profile: &str, suite: &str) -> Vec<String> {
     let profile = read_profile(profile.as_bytes()).unwrap();
     let suites = [("suite.xml".to_owned(), read_suite(suite.as_bytes()))];
-    let form = FormHead { xmlns: "http://example.org/f".into(), title: "F".into() };
+    let form = FormHead { xmlns: "http://example.org/f".into(), title: "F".into(), is_loose: false };
     let texts = BTreeSet::from(["modules.m0".to_owned()]);
     let has = |path: &str| files(path).is_some();
     let forms = [("modules-0/forms-0.xml".to_owned(), Ok(form))];
@@ -247,9 +247,36 @@ fn heads_of_forms_and_keys_of_texts() {
                 <h:title>Visit</h:title><model><instance><data xmlns='http://example.org/f'/></instance></model>\
                 </h:head></h:html>";
     let head = form_head(form.as_bytes()).unwrap();
-    assert_eq!(head, FormHead { xmlns: "http://example.org/f".into(), title: "Visit".into() });
+    assert_eq!(
+        head,
+        FormHead { xmlns: "http://example.org/f".into(), title: "Visit".into(), is_loose: false }
+    );
     assert_eq!(form_head(b"<a/>").unwrap(), FormHead::default());
     assert!(form_head(b"<a>").is_err());
     let keys: Vec<_> = locale_keys("# c=d\na=b=c\nempty=\nno key\n x =y").collect();
     assert_eq!(keys, ["a", "x"]);
+}
+
+#[test]
+fn languages_belong_to_their_files() {
+    let suite = read_suite(SUITE.as_bytes()).unwrap();
+    let languages: Vec<_> = suite.resources.iter().map(|r| r.language.as_deref()).collect();
+    assert_eq!(languages, [None, Some("default"), None, None]);
+}
+
+#[test]
+fn what_only_commcare_reads_is_taken_with_a_warning() {
+    let loose = SUITE.replace("nodeset=\"x\"", "nodeset=\"x[a < 3]\"");
+    let found = troubles(PROFILE, &loose);
+    assert!(
+        found.iter().any(|t| t.contains("'<' in an attribute value") && t.ends_with("suite.xml")),
+        "{found:?}"
+    );
+    let home = Home { host: "www.commcarehq.org".into(), project: "maji".into() };
+    let out = rewrite_suite(loose.as_bytes(), &place(Some(&home), None), &files).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(
+        out.contains("x[a < 3]") && out.contains("https://clinic.example/a/demo/phone/search/APP/"),
+        "{out}"
+    );
 }
