@@ -93,6 +93,9 @@ fn app_request(command: &AppCommand) -> Result<Request> {
         AppCommand::List { project } => Request::AppList { project: project.clone() },
         AppCommand::Release(version) => release(version, true),
         AppCommand::Unrelease(version) => release(version, false),
+        AppCommand::Delete { app, project } => {
+            Request::AppDelete { project: project.clone(), app: app.clone() }
+        }
         AppCommand::Set { app, settings, project } => {
             Request::AppSet { project: project.clone(), app: app.clone(), settings: settings.clone() }
         }

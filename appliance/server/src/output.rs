@@ -24,7 +24,7 @@ pub fn text(request: &Request, value: &Value) -> String {
             Some(version) => format!("phones get version {version} of {}", string(value, "name")),
             None => format!("no version of {} is released", string(value, "name")),
         },
-        Request::AppSet { .. } => string(value, "id"),
+        Request::AppDelete { .. } | Request::AppSet { .. } => string(value, "id"),
         Request::FormShow { .. } => form(value),
         Request::CaseShow { .. } => case(value),
         Request::LogTail { .. } => entry(value),

@@ -34,6 +34,14 @@ pub enum AppCommand {
     Release(OneVersion),
     /// Take a release back: phones that do not have the version yet do not get it
     Unrelease(OneVersion),
+    /// Hide an app: phones that do not have it do not get it any more; a new version brings it back
+    Delete {
+        /// Id or name of the app
+        app: String,
+        /// The project, when several have an app of this name
+        #[arg(long, value_name = "P")]
+        project: Option<String>,
+    },
     /// Change what an app tells phones
     ///
     /// Settings: prompt_update (off, on or forced: phones ask their users to update); recovery (none,
@@ -57,6 +65,7 @@ pub struct OneVersion {
     /// Id or name of the app
     pub app: String,
     /// Its number
+    #[arg(id = "number", value_name = "VERSION")]
     pub version: u32,
     /// The project, when several have an app of this name
     #[arg(long, value_name = "P")]

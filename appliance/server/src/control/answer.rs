@@ -65,6 +65,7 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
         Request::AppRelease { project, app, version, released, notes } => {
             apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
         }
+        Request::AppDelete { project, app } => apps::delete(appliance, project.as_deref(), app),
         Request::AppSet { project, app, settings } => apps::set(appliance, project.as_deref(), app, settings),
         Request::FormShow { id, project, xml } => show::form(appliance, id, project.as_deref(), *xml),
         Request::CaseShow { id, project, history } => show::case(appliance, id, project.as_deref(), *history),

@@ -72,6 +72,14 @@ pub fn release(
     Ok(value)
 }
 
+/// `app delete`
+pub fn delete(appliance: &Appliance, name: Option<&str>, app: &str) -> Result<Value> {
+    let project = project_of(appliance, name, app)?;
+    let permit = appliance.auth().operator_permit::<EditApps>(OPERATOR, &project);
+    let app = appliance.delete_app(&permit, app)?;
+    Ok(app_json(&project, &app))
+}
+
 /// `app set`
 pub fn set(
     appliance: &Appliance,

@@ -34,6 +34,8 @@ pub enum Request {
     AppList { project: Option<String> },
     /// `app release`, `app unrelease`
     AppRelease { project: Option<String>, app: String, version: u32, released: bool, notes: Option<String> },
+    /// `app delete`
+    AppDelete { project: Option<String>, app: String },
     /// `app set`
     AppSet { project: Option<String>, app: String, settings: Vec<(String, String)> },
     /// `form show`

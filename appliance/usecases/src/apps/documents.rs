@@ -28,6 +28,9 @@ pub struct App {
     pub named_here: bool,
     /// When made, microseconds since the epoch.
     pub created_at: i64,
+    /// Since when phones do not get it any more, microseconds since the epoch. Its builds keep their ids, so
+    /// that forms of phones that have it still say where they come from.
+    pub deleted_at: Option<i64>,
     /// Builds, the newest version last; several of one version differ in the language profile.
     pub builds: Vec<BuildEntry>,
     /// Whether phones ask their users to update the app.

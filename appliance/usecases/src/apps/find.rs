@@ -105,9 +105,15 @@ impl Appliance {
         Ok(apps)
     }
 
+    /// Every app of a project, deleted ones too.
+    pub(super) fn all_apps(&self, project: ProjectId) -> Result<Vec<Arc<App>>, StoreError> {
+        Ok(self.project_apps(project)?.apps.values().cloned().collect())
+    }
+
     /// All apps of a project, by name.
     pub(super) fn apps_of(&self, project: ProjectId) -> Result<Vec<Arc<App>>, StoreError> {
-        let mut apps: Vec<Arc<App>> = self.project_apps(project)?.apps.values().cloned().collect();
+        let mut apps = self.all_apps(project)?;
+        apps.retain(|app| app.deleted_at.is_none());
         apps.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(apps)
     }
@@ -116,7 +122,8 @@ impl Appliance {
     pub fn app(&self, project: ProjectId, id: &str) -> Result<Option<Arc<App>>, StoreError> {
         let apps = self.project_apps(project)?;
         let by_source = || apps.apps.values().find(|app| app.source_id == id);
-        Ok(apps.apps.get(id).or_else(by_source).cloned())
+        let found = apps.apps.get(id).or_else(by_source).cloned();
+        Ok(found.filter(|app| app.deleted_at.is_none()))
     }
 
     /// App and build that an address of a submission names. An id that nobody knows stands for itself.
@@ -143,7 +150,7 @@ impl Appliance {
         let apps = self.project_apps(project)?;
         let named = apps.builds.get(id);
         let app = match named {
-            Some((app, _)) => apps.apps.get(app).cloned(),
+            Some((app, _)) => apps.apps.get(app).filter(|app| app.deleted_at.is_none()).cloned(),
             None => self.app(project, id)?,
         };
         let Some(app) = app else { return Ok(None) };

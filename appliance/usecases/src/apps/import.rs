@@ -138,6 +138,10 @@ impl Appliance {
                 if entry.id != build.id {
                     return Err(ImportError::SameVersion { app: app.name.clone(), version });
                 }
+                if app.deleted_at.is_some() {
+                    let text = "the app was deleted; a new version brings it back, this one does not";
+                    contents.warnings.push(text.to_owned());
+                }
                 let (app, build, files) = (app.clone(), entry.clone(), contents.files.len());
                 return Ok(Imported { app, build, is_new: false, files, bytes, warnings: contents.warnings });
             }
@@ -175,6 +179,7 @@ impl Appliance {
         if app.name.is_empty() {
             app.name = app.id.clone();
         }
+        app.deleted_at = None;
         app.builds.push(entry.clone());
         app.builds.sort_by(|a, b| (a.version, &a.profile).cmp(&(b.version, &b.profile)));
         let action = if before.is_none() { "app imported" } else { "version of an app imported" };
@@ -256,7 +261,7 @@ impl Appliance {
     /// The app that a package is a version of.
     fn app_of_package(&self, project: &Project, profile: &Profile) -> Result<Option<Arc<App>>, StoreError> {
         let unique_id = profile.unique_id.as_str();
-        let apps = self.apps_of(project.id)?;
+        let apps = self.all_apps(project.id)?;
         let by_name = || unique_id.is_empty() && !profile.name.is_empty();
         let fits = |app: &&Arc<App>| match by_name() {
             true => app.source_id.is_empty() && app.name == profile.name,

@@ -98,6 +98,15 @@ impl Appliance {
         })
     }
 
+    /// Hides an app: phones do not get it any more. A new version brings it back.
+    pub fn delete_app(&self, permit: &Permit<EditApps>, app: &str) -> Result<Arc<App>, AppsError> {
+        let now = self.env().clock.now().0;
+        self.change_app(permit, app, "app deleted", |app| {
+            app.deleted_at = Some(now);
+            Ok(())
+        })
+    }
+
     fn change_app(
         &self,
         permit: &Permit<EditApps>,

@@ -269,7 +269,8 @@ fn versions_rise_and_never_change() {
 #[test]
 fn a_broken_package_is_refused_with_a_list() {
     let server = Server::start();
-    let refused = |change: &dyn Fn(&mut Vec<(&'static str, Vec<u8>)>)| {
+    type Files = Vec<(&'static str, Vec<u8>)>;
+    let refused = |change: &dyn Fn(&mut Files)| {
         let mut files = files(&Made::default());
         change(&mut files);
         match server.try_import("demo", package(&files), &ImportApp::default()) {
@@ -338,6 +339,22 @@ fn forms_say_from_which_build_they_come() {
             server.get(&format!("/a/demo/api/form/v1/f{number}/"), &[("Authorization", &key)]).json();
         assert_eq!((stored["app_id"].as_str(), stored["build_id"].as_str()), (Some(app), build), "{id}");
     }
+}
+
+#[test]
+fn a_deleted_app_is_gone_until_a_new_version_comes() {
+    let server = Server::start();
+    let build = server.import("demo", &Made::default()).build.id;
+    let project = server.app.auth().project_named("demo").unwrap();
+    let permit = server.app.auth().operator_permit::<bolster_auth::EditApps>("test", &project);
+    server.app.delete_app(&permit, "app").unwrap();
+    for id in ["app", &build] {
+        assert_eq!(server.get(&format!("/a/demo/apps/download/{id}/profile.ccpr"), &[]).status, 404);
+    }
+    // Phones that have it go on sending.
+    assert_eq!(server.app.app_of_submission(project.id, &build), ("app".to_owned(), Some(build.clone())));
+    server.import("demo", &Made { version: 4, ..Made::default() });
+    assert_eq!(server.get("/a/demo/apps/download/app/profile.ccpr", &[]).status, 200);
 }
 
 #[test]
