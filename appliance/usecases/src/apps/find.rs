@@ -216,7 +216,8 @@ mod tests {
     fn which_build_is_meant() {
         use Target::{Build, Release, Save};
         let family = app(&[(1, "", true), (2, "", true), (2, "fra", true), (3, "", false)]);
-        let rows: &[(Option<&str>, Option<Target>, Option<&str>, &str)] = &[
+        type Row<'a> = (Option<&'a str>, Option<Target>, Option<&'a str>, &'a str);
+        let rows: &[Row<'_>] = &[
             // An app without `latest` is what is being worked on.
             (None, None, None, "b3"),
             (None, Some(Release), None, "b2"),

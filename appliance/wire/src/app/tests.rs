@@ -1,3 +1,5 @@
+//! Profiles, suites and packages as app builders export them, and ones that nobody should take.
+
 use super::*;
 use std::collections::BTreeSet;
 
