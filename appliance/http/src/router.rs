@@ -196,6 +196,8 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::FormPage
         | RouteId::FormXml
         | RouteId::CasePage
+        | RouteId::AppCode
+        | RouteId::DeviceLogs
         | RouteId::AppsPage
         | RouteId::AppInstall
         | RouteId::AppQrCode => Envelope::Page,
@@ -239,6 +241,8 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::Media => resources::apps::media(state, request, &found).await,
         RouteId::ListApps => resources::apps::list(state, request, &found).await,
         RouteId::DirectCcz => resources::apps::direct_ccz(state, request, &found).await,
+        RouteId::AppCode => pages::apps::code(state, request, &found).await,
+        RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,
         RouteId::AppsPage => pages::apps::apps(state, request, &found).await,
         RouteId::AppInstall => pages::apps::install(state, request, &found).await,
         RouteId::AppQrCode => pages::apps::qr_code(state, request, &found).await,

@@ -66,6 +66,10 @@ pub enum RouteId {
     AppInstall,
     /// The code to scan for it.
     AppQrCode,
+    /// Sends on to the profile of an app.
+    AppCode,
+    /// What phones logged.
+    DeviceLogs,
     /// What a phone says of itself.
     Heartbeat,
     /// What a phone that lost its way shall do.
@@ -188,6 +192,8 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::ListApps, "/a/{project}/apps/api/list_apps", READ, Needs::ViewApps),
     route(RouteId::DirectCcz, "/a/{project}/apps/api/download_ccz", READ, Needs::Nothing),
     route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
+    route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
+    route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
     route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),
     route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::UsePhone),
     route(RouteId::RecoveryMeasures, "/a/{project}/phone/recovery_measures/{app_id}", READ, Needs::Nothing),

@@ -4,7 +4,7 @@ use crate::gate;
 use crate::pages::words::{maybe_time, time};
 use crate::pages::{Frame, page, shown_name};
 use crate::problem::Problem;
-use crate::reply::{Reply, whole};
+use crate::reply::{Reply, empty, header_value, whole};
 use crate::request::Request;
 use crate::resources::apps::{no_app, open_project};
 use crate::router::State;
@@ -12,9 +12,9 @@ use crate::routes::Found;
 use bolster_auth::ViewApps;
 use bolster_model::Timestamp;
 use bolster_usecases::Appliance;
-use bolster_usecases::apps::{FoundBuild, Target, Wanted};
+use bolster_usecases::apps::{FoundBuild, Target, Wanted, app_code};
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, HeaderValue};
+use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use maud::html;
 use qrcodegen::{QrCode, QrCodeEcc};
 
@@ -93,6 +93,18 @@ async fn installed(
     Ok((build, format!("{}{path}", state.site(request))))
 }
 
+/// `GET /i/{code}`: an address short enough to be typed on a phone.
+pub async fn code(state: &State, request: &Request, found: &Found<'_>) -> Result<Reply, Problem> {
+    let code = found.text("code").unwrap_or_default().into_owned();
+    let (project, app_id) =
+        state.blocking(move |app| Ok(app.app_of_code(&code)?)).await?.ok_or_else(no_app)?;
+    let path = format!("/a/{project}/apps/download/{app_id}/media_profile.ccpr?latest=true");
+    let address = format!("{}{path}", state.site(request));
+    let mut reply = empty(StatusCode::FOUND);
+    reply.headers_mut().insert(LOCATION, header_value(&address));
+    Ok(reply)
+}
+
 /// `GET …/apps/odk/{app_id}/install/`: for anybody, as a phone has not signed in yet.
 pub async fn install(state: &State, request: &Request, found: &Found<'_>) -> Result<Reply, Problem> {
     let (build, address) = installed(state, request, found).await?;
@@ -102,6 +114,7 @@ pub async fn install(state: &State, request: &Request, found: &Found<'_>) -> Res
     let query =
         request.query("profile").map(|_| format!("?profile={}", build.build.profile)).unwrap_or_default();
     let (app, entry) = (&build.app, &build.entry);
+    let short = format!("{}/i/{}", state.site(request), app_code(&project, &app.id));
     let content = html! {
         h1 dir="auto" { (app.name) }
         p { "Version " (entry.version) " for " bdi { (shown_name(&project)) }
@@ -111,8 +124,8 @@ pub async fn install(state: &State, request: &Request, found: &Found<'_>) -> Res
             li { "In CommCare, choose " strong { "Scan Application Barcode" } " and point the camera at this code:"
                 div { img src={ (base) "/odk/" (id) "/qr_code/" (query) } alt="Code for installing this app"
                     width="296" height="296"; }
-                div .small { "It says " code { (address) } ". It can be typed in too: "
-                    "choose " strong { "Enter URL" } "." } }
+                div .small { "It says " code { (address) } "." }
+                div .small { "Without a camera choose " strong { "Enter URL" } " and type " code { (short) } } }
             li { "Sign in with the name and password that you were given." }
         }
         h2 { "Without a connection" }

@@ -4,6 +4,7 @@
 pub mod answers;
 pub mod apps;
 pub mod case;
+pub mod device_logs;
 pub mod form;
 pub mod landing;
 pub mod login;

@@ -2,8 +2,10 @@
 
 use super::documents::{App, Build, BuildEntry, kind};
 use crate::Appliance;
+use bolster_auth::Project;
 use bolster_model::ProjectId;
 use bolster_store::{ReadExt, StoreError};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -126,6 +128,23 @@ impl Appliance {
         Ok(found.filter(|app| app.deleted_at.is_none()))
     }
 
+    /// Project and id of the app of a short name, whatever its letters are mistaken for; the first of two that share one.
+    pub fn app_of_code(&self, code: &str) -> Result<Option<(String, String)>, StoreError> {
+        let read = |c: char| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            c => c,
+        };
+        let code: String = code.chars().take(2 * CODE_LEN).map(read).collect();
+        for project in self.auth().projects().into_iter().filter(|p| p.active) {
+            let mut apps = self.apps_of(project.id)?.into_iter();
+            if let Some(app) = apps.find(|app| app_code(&project, &app.id) == code) {
+                return Ok(Some((project.name.clone(), app.id.clone())));
+            }
+        }
+        Ok(None)
+    }
+
     /// App and build that an address of a submission names. An id that nobody knows stands for itself.
     pub fn app_of_submission(&self, project: ProjectId, id: &str) -> (String, Option<String>) {
         let found = self.project_apps(project).map(|apps| apps.builds.get(id).cloned());
@@ -177,6 +196,17 @@ impl Appliance {
         }
         Ok(build)
     }
+}
+
+/// Letters and digits that nobody mistakes for others.
+const CODE_DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Letters of a code: enough for the apps of one server, few enough to type.
+const CODE_LEN: usize = 6;
+
+/// A short name of an app on this server, to be typed on phones without a camera.
+pub fn app_code(project: &Project, app_id: &str) -> String {
+    let digest = Sha256::new().chain_update(project.id.0).chain_update(app_id).finalize();
+    digest.iter().take(CODE_LEN).map(|b| char::from(CODE_DIGITS[usize::from(b % 32)])).collect()
 }
 
 /// HQ's rule: the latest of the family, but never an older one than a released one that was named, and the

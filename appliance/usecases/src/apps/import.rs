@@ -234,7 +234,7 @@ impl Appliance {
             }
         }
         let mut texts = BTreeSet::new();
-        let mut no_text = Vec::new();
+        let mut wrong_files = Vec::new();
         for locale in resources().filter(|r| r.kind == ResourceKind::Locale) {
             let Some(path) = locale.path.as_deref() else { continue };
             let Some(bytes) = text(path)? else { continue };
@@ -243,14 +243,22 @@ impl Appliance {
                     texts.extend(app::locale_keys(keys).map(str::to_owned));
                 }
                 Ok(_) => {}
-                Err(_) => no_text.push(format!("{path} is not encoded in UTF-8")),
+                Err(_) => wrong_files.push(format!("{path} is not encoded in UTF-8")),
+            }
+        }
+        for path in paths_of(ResourceKind::UserRestore) {
+            let Some(bytes) = text(path)? else { continue };
+            match app::is_practice_restore(&bytes) {
+                Ok(true) => {}
+                Ok(false) => wrong_files.push(format!("{path} is no restore of a practice user with a name")),
+                Err(error) => wrong_files.push(format!("{path}: {error}")),
             }
         }
         let has = |path: &str| by_path.contains_key(path);
         let package = Package { profile: &profile, suites: &suites, forms: &forms, texts: &texts, has: &has };
         let found = app::check(&package);
         let of = |severity| found.iter().filter(move |t| t.severity == severity).map(|t| t.text.clone());
-        let errors: Vec<String> = of(Severity::Error).chain(no_text).collect();
+        let errors: Vec<String> = of(Severity::Error).chain(wrong_files).collect();
         if !errors.is_empty() {
             return Err(ImportError::Package(errors));
         }

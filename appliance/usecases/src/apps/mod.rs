@@ -13,7 +13,7 @@ mod settings;
 
 pub use documents::{App, Build, BuildEntry, BuildFile, Form, Prompt, RecoveryMeasure, kind};
 pub(crate) use find::AppsCache;
-pub use find::{FoundBuild, Target, Wanted};
+pub use find::{FoundBuild, Target, Wanted, app_code};
 pub use import::{ImportApp, ImportError, Imported};
 pub use package::{PackageLimits, pack};
 pub use serve::{MediaFile, ServeError, Served, content_tag};

@@ -15,7 +15,7 @@ mod tests;
 pub use check::{PLATFORM_VERSION, Package, Severity, Trouble, check};
 pub use profile::{Platform, Profile, read_profile};
 pub use rewrite::{Place, rewrite_profile, rewrite_suite};
-pub use suite::{FormHead, Suite, form_head, locale_keys, read_suite};
+pub use suite::{FormHead, Suite, form_head, is_practice_restore, locale_keys, read_suite};
 
 use crate::ParseError;
 

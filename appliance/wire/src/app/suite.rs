@@ -131,6 +131,17 @@ pub fn form_head(bytes: &[u8]) -> Result<FormHead, ParseError> {
     })
 }
 
+/// Whether a restore that comes with an app is one for practice: phones refuse it otherwise.
+pub fn is_practice_restore(bytes: &[u8]) -> Result<bool, ParseError> {
+    let document = xml::read(bytes, &LIMITS)?;
+    let registration = document.elements().find(|e| e.name().eq_ignore_ascii_case("registration"));
+    let Some(registration) = registration else { return Ok(false) };
+    let has_name = registration.child("username").is_some_and(|name| !name.text().trim().is_empty());
+    let data = registration.child("user_data").into_iter().flat_map(Element::children);
+    let mut kinds = data.filter(|d| d.attribute("key") == Some("user_type"));
+    Ok(has_name && kinds.any(|d| d.text().trim() == "demo"))
+}
+
 /// Keys of a locale file that have a text.
 pub fn locale_keys(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {

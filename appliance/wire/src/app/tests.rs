@@ -260,6 +260,22 @@ fn heads_of_forms_and_keys_of_texts() {
 }
 
 #[test]
+fn a_restore_for_practice_says_so() {
+    let restore = |kind: &str, name: &str| {
+        format!(
+            "<OpenRosaResponse><Registration xmlns='http://openrosa.org/user/registration'><username>{name}</username>\
+             <password/><uuid>u</uuid><date>2024-01-01</date><user_data><data key='user_type'>{kind}</data></user_data>\
+             </Registration></OpenRosaResponse>"
+        )
+    };
+    assert_eq!(is_practice_restore(restore("demo", "test").as_bytes()), Ok(true));
+    assert_eq!(is_practice_restore(restore("standard", "test").as_bytes()), Ok(false));
+    assert_eq!(is_practice_restore(restore("demo", " ").as_bytes()), Ok(false));
+    assert_eq!(is_practice_restore(b"<OpenRosaResponse/>"), Ok(false));
+    assert!(is_practice_restore(b"<OpenRosaResponse>").is_err());
+}
+
+#[test]
 fn languages_belong_to_their_files() {
     let suite = read_suite(SUITE.as_bytes()).unwrap();
     let languages: Vec<_> = suite.resources.iter().map(|r| r.language.as_deref()).collect();

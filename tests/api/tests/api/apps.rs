@@ -98,6 +98,21 @@ fn scanned(png: &[u8]) -> String {
 }
 
 #[test]
+fn an_address_can_be_typed() {
+    let server = Server::start();
+    server.import("demo", &Made::default());
+    let page = server.get("/a/demo/apps/odk/app/install/", &[]).text().to_owned();
+    let start = page.find("/i/").expect("a short address");
+    let short = &page[start..start + 9];
+    let expected = format!("{SITE}/a/demo/apps/download/app/media_profile.ccpr?latest=true");
+    for typed in [short.to_owned(), short.to_lowercase(), short.replace('0', "O").replace('1', "l")] {
+        let answer = server.get(&typed, &[]);
+        assert_eq!((answer.status, answer.header("location")), (302, Some(expected.as_str())), "{typed}");
+    }
+    assert_eq!(server.get("/i/ZZZZZZ", &[]).status, 404);
+}
+
+#[test]
 fn latest_and_target_choose_the_version() {
     let server = Server::start();
     let first = server.import("demo", &Made { version: 3, ..Made::default() });

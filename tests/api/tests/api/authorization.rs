@@ -20,6 +20,7 @@ fn expected(info: &RouteInfo) -> Expected {
     match info.needs {
         Needs::Nothing if info.pattern == "/a/{project}" => row(303, 303, 303, 303),
         Needs::Nothing if info.pattern == "/logout" => row(303, 200, 200, 200),
+        Needs::Nothing if info.pattern == "/i/{code}" => row(302, 302, 302, 302),
         // It does not say which app.
         Needs::Nothing if info.pattern.ends_with("download_ccz") => row(400, 400, 400, 400),
         Needs::Nothing => row(200, 200, 200, 200),
@@ -76,6 +77,7 @@ fn every_route_asks_for_what_the_table_says() {
     let project = server.app.auth().project_named("demo").expect("made before");
     let build =
         server.app.find_build(project.id, &build, &Default::default()).expect("reads").expect("is there");
+    let code = bolster_usecases::apps::app_code(&project, "app");
     let picture = &build.build.file("commcare/image/a b.png").expect("is in it").digest;
     for (number, info) in ROUTES.iter().enumerate() {
         let target = info
@@ -86,6 +88,7 @@ fn every_route_asks_for_what_the_table_says() {
             .replace("{case_id}", "c")
             .replace("{app_id}", "app")
             .replace("{path}", "suite.xml")
+            .replace("{code}", &code)
             .replace("{class}", "CommCareImage")
             .replace("{media_id}", picture)
             .replace("{name}", "form.xml");
