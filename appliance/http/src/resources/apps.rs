@@ -5,6 +5,7 @@
 
 use super::place;
 use crate::gate;
+use crate::phone::restore::takes_gzip;
 use crate::problem::Problem;
 use crate::reply::{Reply, empty, file, header_value, json, whole};
 use crate::request::Request;
@@ -16,13 +17,16 @@ use bolster_model::{Digest, Timestamp};
 use bolster_store::BlobReader;
 use bolster_usecases::Appliance;
 use bolster_usecases::apps::{AppsError, FoundBuild, ServeError, Served, Target, Wanted, content_tag};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::StatusCode;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json as object};
+use std::io::Write as _;
 use std::sync::Arc;
 
 /// What a package holds is never run as a page of this site.
@@ -31,6 +35,8 @@ const HARMLESS: &str = "default-src 'none'; sandbox";
 const FOREVER: &str = "public, max-age=31536000, immutable";
 /// What the newest is, and what may still be thrown away.
 const A_MINUTE: &str = "public, max-age=60";
+/// Largest text that is compressed: it is in memory meanwhile.
+const GZIP_BYTES_MAX: u64 = 8 << 20;
 /// When a build was released, for phones.
 const RELEASED_ON: HeaderName = HeaderName::from_static("x-commcarehq-appreleasedon");
 
@@ -93,23 +99,27 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
         return package(state, project, site, true, find).await;
     }
     let name = path.clone();
-    let open = move |app: &Appliance| -> Result<Option<(FoundBuild, Served)>, Problem> {
+    let gzip = is_text(&name) && request.headers().get_all(ACCEPT_ENCODING).iter().any(takes_gzip);
+    let known = request.header(IF_NONE_MATCH).map(str::to_owned);
+    let open = move |app: &Appliance| -> Result<Option<Ready>, Problem> {
         let wanted = Wanted { latest, profile: profile.as_deref() };
         let Some(build) = app.find_build(project.id, &id, &wanted)? else { return Ok(None) };
         let served = app.app_file(&build, &project.name, &site, &path)?;
-        Ok(served.map(|served| (build, served)))
+        served.map(|served| ready(build, served, gzip, known.as_deref())).transpose()
     };
     let no_file = || Problem::NotFound(format!("there is no file {name} in this application"));
-    let (build, served) = state.blocking(open).await?.ok_or_else(no_file)?;
-    let tag = match &served {
-        Served::Bytes(bytes) => format!("\"{}\"", content_tag(bytes)),
-        Served::File(_, digest) => format!("\"{digest}\""),
+    let Ready { build, tag, body, gzipped } = state.blocking(open).await?.ok_or_else(no_file)?;
+    let mut reply = match body {
+        None => empty(StatusCode::NOT_MODIFIED),
+        Some(Served::Bytes(bytes)) => whole(StatusCode::OK, "application/xml", bytes),
+        Some(Served::File(reader, _)) => file(reader),
     };
-    let mut reply = match served {
-        _ if unchanged(request, &tag) => empty(StatusCode::NOT_MODIFIED),
-        Served::Bytes(bytes) => whole(StatusCode::OK, "application/xml", bytes),
-        Served::File(reader, _) => file(reader),
-    };
+    if gzipped {
+        reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if is_text(&name) {
+        reply.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(&name)));
     headers.insert(ETAG, header_value(&tag));
@@ -123,6 +133,48 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
     }
     guard(&mut reply);
     Ok(reply)
+}
+
+/// A file on its way to a phone.
+struct Ready {
+    build: FoundBuild,
+    tag: String,
+    /// Nothing when the phone has it.
+    body: Option<Served>,
+    gzipped: bool,
+}
+
+/// Texts are sent compressed to who takes that: forms become a tenth of their size.
+fn ready(build: FoundBuild, served: Served, gzip: bool, known: Option<&str>) -> Result<Ready, Problem> {
+    let served = match served {
+        Served::File(reader, _) if gzip && reader.length() <= GZIP_BYTES_MAX => {
+            Served::Bytes(reader.read_all(GZIP_BYTES_MAX)?)
+        }
+        other => other,
+    };
+    let gzipped = gzip && matches!(served, Served::Bytes(_));
+    let suffix = if gzipped { "-gzip" } else { "" };
+    let tag = match &served {
+        Served::Bytes(bytes) => format!("\"{}{suffix}\"", content_tag(bytes)),
+        Served::File(_, digest) => format!("\"{digest}\""),
+    };
+    if known.is_some_and(|known| known.contains(&tag)) {
+        return Ok(Ready { build, tag, body: None, gzipped: false });
+    }
+    let body = match served {
+        Served::Bytes(bytes) if gzipped => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            // Writing to memory does not fail.
+            let done = encoder.write_all(&bytes).and_then(|()| encoder.finish());
+            Served::Bytes(done.map_err(|_| Problem::GivenUp)?)
+        }
+        other => other,
+    };
+    Ok(Ready { build, tag, body: Some(body), gzipped })
+}
+
+fn is_text(name: &str) -> bool {
+    [".xml", ".ccpr", ".txt", ".html"].iter().any(|end| name.ends_with(end))
 }
 
 /// `2024-05-02T08:00:00Z`: phones do not read fractions here.

@@ -44,7 +44,7 @@ pub enum AppCommand {
     },
     /// Change what an app tells phones
     ///
-    /// Settings: prompt_update (off, on or forced: phones ask their users to update); recovery (none,
+    /// Settings: name; prompt_update (off, on or forced: phones ask their users to update); recovery (none,
     /// app_update, app_reinstall_and_update, app_offline_reinstall_and_update, cc_update or cc_reinstall: what
     /// phones do once at their next contact).
     Set {

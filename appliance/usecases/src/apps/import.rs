@@ -113,9 +113,7 @@ impl Appliance {
         new: &ImportApp,
     ) -> Result<Imported, ImportError> {
         let name = new.name.as_deref().map(str::trim);
-        if name.is_some_and(|n| {
-            n.is_empty() || n.chars().count() > NAME_CHARS_MAX || n.contains(char::is_control)
-        }) {
+        if name.is_some_and(|name| !name_fits(name)) {
             return Err(ImportError::Name);
         }
         // The pins keep the files until the build that refers to them is committed.
@@ -292,6 +290,12 @@ impl Appliance {
         let name = if id.is_empty() { profile.name.as_str() } else { id };
         Ok(hex_id(&[b"bolster app", &project.id.0, name.as_bytes()]))
     }
+}
+
+/// Can be the name of an app.
+pub(super) fn name_fits(name: &str) -> bool {
+    let name = name.trim();
+    !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.contains(char::is_control)
 }
 
 /// 32 hex digits made from parts.

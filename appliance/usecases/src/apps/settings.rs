@@ -69,7 +69,8 @@ impl Appliance {
         })
     }
 
-    /// Changes what an app tells phones: `name`, `prompt_update` (`off`, `on`, `forced`).
+    /// Changes what an app tells phones: `name`, `prompt_update` (`off`, `on`, `forced`), `recovery` (adds a
+    /// measure; `none` takes all back).
     pub fn set_app(
         &self,
         permit: &Permit<EditApps>,
@@ -86,10 +87,18 @@ impl Appliance {
                         let text = format!("prompt_update is off, on or forced, not {other}");
                         return Err(AppsError::Setting(text));
                     }
+                    ("name", name) => {
+                        if !super::import::name_fits(name) {
+                            return Err(AppsError::Setting(
+                                "a name of an app has 1 to 200 characters".to_owned(),
+                            ));
+                        }
+                        (app.name, app.named_here) = (name.trim().to_owned(), true);
+                    }
                     ("recovery", measure) => add_measure(app, measure)?,
                     (other, _) => {
                         let text =
-                            format!("an app has no setting {other}; it has prompt_update and recovery");
+                            format!("an app has no setting {other}; it has name, prompt_update and recovery");
                         return Err(AppsError::Setting(text));
                     }
                 }

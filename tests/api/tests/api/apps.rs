@@ -160,6 +160,27 @@ fn latest_and_target_choose_the_version() {
 }
 
 #[test]
+fn texts_are_compressed_for_who_takes_that() {
+    let server = Server::start();
+    server.import("demo", &Made::default());
+    for (file, compressed) in
+        [("modules-0/forms-0.xml", true), ("suite.xml", true), ("commcare/image/a b.png", false)]
+    {
+        let path = format!("/a/demo/apps/download/app/{}", file.replace(' ', "%20"));
+        let plain = server.get(&path, &[]);
+        let coded = server.get(&path, &[("Accept-Encoding", "br, gzip;q=0.5")]);
+        assert_eq!(coded.header("content-encoding").is_some(), compressed, "{file}");
+        let mut body = Vec::new();
+        match compressed {
+            true => drop(std::io::copy(&mut flate2::read::GzDecoder::new(&*coded.body), &mut body).unwrap()),
+            false => body.clone_from(&coded.body),
+        }
+        assert_eq!(body, plain.body, "{file}");
+        assert_eq!(coded.header("etag") != plain.header("etag"), compressed, "{file}");
+    }
+}
+
+#[test]
 fn what_never_changes_may_be_kept_for_good() {
     let server = Server::start();
     let build = server.import("demo", &Made::default()).build.id;
