@@ -3,6 +3,7 @@
 mod support;
 
 use bolster_usecases::apps::pack;
+use bolster_wire::app::{Resource, read_profile, read_suite};
 use serde_json::Value;
 use support::{Folder, Server, bolster, bolster_with};
 
@@ -60,4 +61,51 @@ fn an_app_is_taken_in_and_released() {
     assert!(said.status == 1 && said.err.contains("it is no zip file"), "{said:?}");
     let said = bolster(&data, "app delete maji", "");
     assert_eq!((said.status, bolster(&data, "app list", "").out.trim()), (0, ""), "{said:?}");
+}
+
+fn fetched(address: &str) -> Vec<u8> {
+    let mut answer = ureq::get(address).call().unwrap_or_else(|e| panic!("{address}: {e}"));
+    answer.body_mut().read_to_vec().unwrap()
+}
+
+/// Where a phone fetches a resource that a file at an address names.
+fn remote(of: &Resource, base: &str) -> String {
+    let remote = of.remote.as_deref().unwrap_or_else(|| panic!("{} has no remote location", of.id));
+    match remote.strip_prefix("./") {
+        Some(path) => format!("{}/{path}", base.rsplit_once('/').unwrap().0),
+        None => remote.to_owned(),
+    }
+}
+
+#[test]
+fn the_app_of_the_demo_installs() {
+    let folder = Folder::new("demo-app");
+    let data = folder.join("data");
+    let server = Server::start(&data, "--demo");
+    let said = bolster(&data, "--json app list --project demo", "");
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    let app = value["apps"][0]["id"].as_str().unwrap();
+    assert!(value["apps"][0]["released"].is_u64(), "{said:?}");
+    let address = format!("{}/a/demo/apps/download/{app}/media_profile.ccpr?latest=true", server.url);
+    let profile = read_profile(&fetched(&address)).unwrap();
+    let mut files = Vec::new();
+    for suite in &profile.resources {
+        let base = remote(suite, &address);
+        for resource in read_suite(&fetched(&base)).unwrap().resources {
+            assert!(!fetched(&remote(&resource, &base)).is_empty());
+            files.push(resource.path.unwrap());
+        }
+    }
+    files.sort();
+    assert_eq!(
+        files,
+        [
+            "commcare/image/house.png",
+            "default/app_strings.txt",
+            "en/app_strings.txt",
+            "modules-0/forms-0.xml",
+            "modules-1/forms-0.xml"
+        ]
+    );
+    assert_eq!(server.stop(), 0);
 }

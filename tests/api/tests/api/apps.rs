@@ -282,6 +282,29 @@ fn media_and_nothing_else_is_told_by_digest() {
 }
 
 #[test]
+fn files_of_builds_survive_a_collection() {
+    let server = Server::start();
+    let whole = |server: &Server| server.get("/a/demo/apps/download/app/app.ccz", &[]).body;
+    server.import("demo", &Made::default());
+    let before = whole(&server);
+    let mut broken = files(&Made { version: 4, text: "nobody", ..Made::default() });
+    broken.remove(4);
+    server.try_import("demo", package(&broken), &ImportApp::default()).unwrap_err();
+    let store = server.app.store();
+    store.flush().unwrap();
+    let done = store.collect_blobs(|| true).unwrap();
+    // Young files of the refused package may stay a while; those of the build stay for good.
+    assert!(done.seen >= 6, "{done:?}");
+    assert_eq!(whole(&server), before);
+    store.rebuild().unwrap();
+    store.collect_blobs(|| true).unwrap();
+    assert_eq!(whole(&server), before);
+    // What is made for one answer leaves nothing behind.
+    let staging = store.dir().join("blobs/staging");
+    assert_eq!(std::fs::read_dir(staging).unwrap().count(), 0);
+}
+
+#[test]
 fn versions_rise_and_never_change() {
     let server = Server::start();
     let first = server.import("demo", &Made::default());
