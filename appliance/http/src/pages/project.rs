@@ -90,7 +90,10 @@ fn render(state: &State, visitor: &Visitor, shown: &Shown, is_older: bool) -> Re
     let sees_apps = visitor.permit::<ViewApps>(state).is_ok();
     let content = html! {
         h1 dir="auto" { (shown_name(project)) }
-        @if sees_apps { p { a href={ "/a/" (project.name) "/apps/" } { "Apps for phones" } } }
+        p {
+            @if sees_apps { a href={ "/a/" (project.name) "/apps/" } { "Apps for phones" } " · " }
+            a href={ "/a/" (project.name) "/reports/device_logs/" } { "Logs of phones" }
+        }
         @if shown.lines.is_empty() && !is_older {
             p { "No form has arrived yet. Phones of this project send theirs to" }
             p { code { "/a/" (project.name) "/receiver/" } }
