@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// An answer.
@@ -34,13 +34,20 @@ type Reading = JoinHandle<(BlobReader, Result<Vec<u8>, BlobError>)>;
 pub struct FileBody {
     reading: Option<Reading>,
     left: u64,
+    /// Given back when the file was sent.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl FileBody {
     /// From its beginning.
     pub fn new(reader: BlobReader) -> Self {
         let left = reader.length();
-        Self { reading: (left > 0).then(|| read(reader)), left }
+        Self { reading: (left > 0).then(|| read(reader)), left, _place: None }
+    }
+
+    /// Keeps a place until the file was sent.
+    pub fn hold(&mut self, place: OwnedSemaphorePermit) {
+        self._place = Some(place);
     }
 }
 

@@ -39,6 +39,8 @@ pub struct State {
     restores: Arc<Semaphore>,
     /// Places for passwords of the login page; whoever finds none is turned away.
     logins: Semaphore,
+    /// Places for whole packages of apps.
+    packages: Arc<Semaphore>,
 }
 
 /// Reads at once: each may hold a form of many megabytes.
@@ -47,6 +49,8 @@ const READS_MAX: usize = 32;
 const RESTORES_MAX: usize = 2;
 /// Passwords of the login page waiting to be checked, one after the other.
 const LOGINS_MAX: usize = 16;
+/// Packages of apps being made or sent: each takes room on the disk.
+const PACKAGES_MAX: usize = 8;
 
 impl State {
     /// `scheme://host` as the client, or the operator, says it.
@@ -55,6 +59,11 @@ impl State {
             Some(site) => site.clone(),
             None => format!("http://{}", request.host().unwrap_or("localhost")),
         }
+    }
+
+    /// A place for making and sending a package; `None` when all are taken.
+    pub fn package_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.packages.clone().try_acquire_owned().ok()
     }
 
     /// Runs what checks a password, off the runtime's threads.
@@ -108,6 +117,7 @@ impl Router {
             reads: Semaphore::new(READS_MAX),
             restores: Arc::new(Semaphore::new(RESTORES_MAX)),
             logins: Semaphore::new(LOGINS_MAX),
+            packages: Arc::new(Semaphore::new(PACKAGES_MAX)),
         }))
     }
 
@@ -171,6 +181,10 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
     match found.info.id {
         RouteId::Submit | RouteId::SubmitSecure | RouteId::SubmitApi => Envelope::Receiver,
         RouteId::Form | RouteId::Case | RouteId::FormAttachment | RouteId::CaseAttachment => Envelope::Api,
+        RouteId::AppFile | RouteId::Media | RouteId::ListApps | RouteId::DirectCcz => Envelope::Api,
+        RouteId::Heartbeat | RouteId::RecoveryMeasures | RouteId::PhoneKeys | RouteId::NextId => {
+            Envelope::Phone
+        }
         RouteId::Restore | RouteId::Claim => Envelope::Phone,
         RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
@@ -181,7 +195,12 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::ProjectPage
         | RouteId::FormPage
         | RouteId::FormXml
-        | RouteId::CasePage => Envelope::Page,
+        | RouteId::CasePage
+        | RouteId::AppCode
+        | RouteId::DeviceLogs
+        | RouteId::AppsPage
+        | RouteId::AppInstall
+        | RouteId::AppQrCode => Envelope::Page,
     }
 }
 
@@ -218,6 +237,19 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::FormPage => pages::form::form(state, request, &found).await,
         RouteId::FormXml => pages::form::xml(state, request, &found).await,
         RouteId::CasePage => pages::case::case(state, request, &found).await,
+        RouteId::AppFile => resources::apps::download(state, request, &found).await,
+        RouteId::Media => resources::apps::media(state, request, &found).await,
+        RouteId::ListApps => resources::apps::list(state, request, &found).await,
+        RouteId::DirectCcz => resources::apps::direct_ccz(state, request, &found).await,
+        RouteId::AppCode => pages::apps::code(state, request, &found).await,
+        RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,
+        RouteId::AppsPage => pages::apps::apps(state, request, &found).await,
+        RouteId::AppInstall => pages::apps::install(state, request, &found).await,
+        RouteId::AppQrCode => pages::apps::qr_code(state, request, &found).await,
+        RouteId::Heartbeat => resources::phone_calls::heartbeat(state, request, &found).await,
+        RouteId::RecoveryMeasures => resources::phone_calls::recovery(state, request, &found).await,
+        RouteId::PhoneKeys => resources::phone_calls::keys(state, request, &found).await,
+        RouteId::NextId => resources::phone_calls::next_id(state, request, &found).await,
     }
 }
 

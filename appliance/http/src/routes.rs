@@ -52,6 +52,32 @@ pub enum RouteId {
     FormXml,
     /// One case.
     CasePage,
+    /// A file of a build of an app.
+    AppFile,
+    /// A picture, sound or film of an app.
+    Media,
+    /// The apps as JSON.
+    ListApps,
+    /// A whole package.
+    DirectCcz,
+    /// The apps for people.
+    AppsPage,
+    /// How to install an app.
+    AppInstall,
+    /// The code to scan for it.
+    AppQrCode,
+    /// Sends on to the profile of an app.
+    AppCode,
+    /// What phones logged.
+    DeviceLogs,
+    /// What a phone says of itself.
+    Heartbeat,
+    /// What a phone that lost its way shall do.
+    RecoveryMeasures,
+    /// Keys of a phone's local store.
+    PhoneKeys,
+    /// Numbers that rise.
+    NextId,
 }
 
 /// What somebody needs to get an answer other than a refusal.
@@ -79,6 +105,12 @@ pub enum Needs {
     PageForm,
     /// `ReadCase` in a browser.
     PageCase,
+    /// `ViewApps` by the programs' door.
+    ViewApps,
+    /// `ViewApps` in a browser.
+    PageApps,
+    /// `UsePhone` by the phones' door.
+    UsePhone,
 }
 
 /// One line of the table.
@@ -86,7 +118,8 @@ pub enum Needs {
 pub struct RouteInfo {
     /// What it is for.
     pub id: RouteId,
-    /// Segments; `{name}` stands for one of any text, `{app_id}` for one of letters, digits, `_` and `-`.
+    /// Segments; `{name}` stands for one of any text, `{app_id}` for one of letters, digits, `_` and `-`,
+    /// `{path}` at the end for all that follow.
     pub pattern: &'static str,
     /// Methods, as in the header `Allow`. `HEAD` is `GET` without body.
     pub allow: &'static str,
@@ -151,6 +184,21 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::ProjectPage, "/a/{project}/data", READ, Needs::ViewPages),
     route(RouteId::FormPage, "/a/{project}/reports/form_data/{form_id}", READ, Needs::PageForm),
     route(RouteId::FormXml, "/a/{project}/reports/form_data/{form_id}/download", READ, Needs::PageForm),
+    route(RouteId::AppFile, "/a/{project}/apps/download/{app_id}/{path}", READ, Needs::Nothing),
+    route(RouteId::AppInstall, "/a/{project}/apps/odk/{app_id}/install", READ, Needs::Nothing),
+    route(RouteId::AppInstall, "/a/{project}/apps/odk/{app_id}/media_install", READ, Needs::Nothing),
+    route(RouteId::AppQrCode, "/a/{project}/apps/odk/{app_id}/qr_code", READ, Needs::Nothing),
+    route(RouteId::AppQrCode, "/a/{project}/apps/odk/{app_id}/media_qr_code", READ, Needs::Nothing),
+    route(RouteId::ListApps, "/a/{project}/apps/api/list_apps", READ, Needs::ViewApps),
+    route(RouteId::DirectCcz, "/a/{project}/apps/api/download_ccz", READ, Needs::Nothing),
+    route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
+    route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
+    route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
+    route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),
+    route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::UsePhone),
+    route(RouteId::RecoveryMeasures, "/a/{project}/phone/recovery_measures/{app_id}", READ, Needs::Nothing),
+    route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::UsePhone),
+    route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::UsePhone),
     route(RouteId::CasePage, "/a/{project}/reports/case_data/{case_id}", READ, Needs::PageCase),
 ];
 
@@ -197,12 +245,20 @@ pub fn find(path: &str) -> Option<Found<'_>> {
     })
 }
 
+/// Takes all that is left.
+const TAIL: &str = "{path}";
+
 fn matched<'p>(pattern: &'static str, path: &'p str) -> Option<[(&'static str, &'p str); PLACES_MAX]> {
     let mut places = [("", ""); PLACES_MAX];
     let mut count = 0;
-    let mut segments = path.split('/');
+    let mut rest = Some(path);
     for wanted in pattern.strip_suffix('/').unwrap_or(pattern).split('/') {
-        let segment = segments.next()?;
+        let whole = rest?;
+        let (segment, after) = match whole.split_once('/') {
+            Some((segment, after)) if wanted != TAIL => (segment, Some(after)),
+            _ => (whole, None),
+        };
+        rest = after;
         match wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
             Some(name) => {
                 let fits = if name == "app_id" { is_app_id(segment) } else { !segment.is_empty() };
@@ -216,7 +272,7 @@ fn matched<'p>(pattern: &'static str, path: &'p str) -> Option<[(&'static str, &
             None => return None,
         }
     }
-    if segments.next().is_some() { None } else { Some(places) }
+    if rest.is_some() { None } else { Some(places) }
 }
 
 fn is_app_id(segment: &str) -> bool {
@@ -273,6 +329,13 @@ mod tests {
             ("/a/p/api/form/attachment/f/%D1%84.jpg", RouteId::FormAttachment, vec!["p", "f", "ф.jpg"]),
             ("/a/p/api/case_attachment/v1/c/n", RouteId::CaseAttachment, vec!["p", "c", "n"]),
             ("/a/p/", RouteId::ProjectHome, vec!["p"]),
+            ("/a/p/apps/download/b/suite.xml", RouteId::AppFile, vec!["p", "b", "suite.xml"]),
+            (
+                "/a/p/apps/download/b/modules-0/forms-0.xml",
+                RouteId::AppFile,
+                vec!["p", "b", "modules-0/forms-0.xml"],
+            ),
+            ("/a/p/apps/", RouteId::AppsPage, vec!["p"]),
         ];
         for (path, id, places) in rows {
             let places = places.into_iter().map(str::to_owned).collect();

@@ -1,8 +1,8 @@
 //! From what was typed to what is done, and from what came of it to what is printed.
 
 use crate::cli::{
-    ApiKeyCommand, CaseCommand, Cli, Command, FormCommand, LogCommand, ProjectCommand, ShardsCommand,
-    UserCommand,
+    ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, FormCommand, LogCommand, OneVersion,
+    ProjectCommand, ShardsCommand, UserCommand,
 };
 use crate::control;
 use crate::control::protocol::{NewUser, Reply, Request};
@@ -53,6 +53,7 @@ fn request(command: &Command) -> Result<Request> {
         Command::ApiKey(ApiKeyCommand::Create(user)) => {
             Request::ApiKeyCreate { project: user.project.clone(), user: user.name.clone() }
         }
+        Command::App(command) => app_request(command)?,
         Command::Form(FormCommand::Show { id, project, xml }) => {
             Request::FormShow { id: id.clone(), project: project.clone(), xml: *xml }
         }
@@ -69,6 +70,34 @@ fn request(command: &Command) -> Result<Request> {
         Command::Doctor => Request::Doctor,
         Command::Serve(_) | Command::Submit(_) | Command::Bench(_) | Command::Completions(_) => {
             return Err(anyhow!("this command asks nothing of a data folder"));
+        }
+    })
+}
+
+fn app_request(command: &AppCommand) -> Result<Request> {
+    let release = |version: &OneVersion, released| Request::AppRelease {
+        project: version.project.clone(),
+        app: version.app.clone(),
+        version: version.version,
+        released,
+        notes: version.notes.clone(),
+    };
+    Ok(match command {
+        AppCommand::Import { project, file, name, notes } => Request::AppImport {
+            project: project.clone(),
+            // A server in another folder reads it.
+            file: std::path::absolute(file).context("the file cannot be found")?,
+            name: name.clone(),
+            notes: notes.clone(),
+        },
+        AppCommand::List { project } => Request::AppList { project: project.clone() },
+        AppCommand::Release(version) => release(version, true),
+        AppCommand::Unrelease(version) => release(version, false),
+        AppCommand::Delete { app, project } => {
+            Request::AppDelete { project: project.clone(), app: app.clone() }
+        }
+        AppCommand::Set { app, settings, project } => {
+            Request::AppSet { project: project.clone(), app: app.clone(), settings: settings.clone() }
         }
     })
 }
@@ -130,6 +159,9 @@ fn ask(data: &Path, request: &Request, json: bool) -> Result<bool> {
         let text = output::text(request, &value);
         if !text.is_empty() {
             print(&text)?;
+        }
+        for note in output::notes(request, &value) {
+            eprintln!("bolster: {note}");
         }
     }
     Ok(value["ok"] != Value::Bool(false))

@@ -18,6 +18,13 @@ pub fn text(request: &Request, value: &Value) -> String {
             format!("{} can no longer sign in", string(value, "username"))
         }
         Request::UserPassword { .. } => format!("{} has a new password", string(value, "username")),
+        Request::AppImport { .. } => string(value, "id"),
+        Request::AppList { .. } => table(value, "apps", &["name", "project", "newest", "released", "id"]),
+        Request::AppRelease { .. } => match value["released_version"].as_u64() {
+            Some(version) => format!("phones get version {version} of {}", string(value, "name")),
+            None => format!("no version of {} is released", string(value, "name")),
+        },
+        Request::AppDelete { .. } | Request::AppSet { .. } => string(value, "id"),
         Request::FormShow { .. } => form(value),
         Request::CaseShow { .. } => case(value),
         Request::LogTail { .. } => entry(value),
@@ -38,6 +45,20 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::Doctor => doctor(value),
     };
     text.trim_end().to_owned()
+}
+
+/// What a person should know besides the result; not part of it.
+pub fn notes(request: &Request, value: &Value) -> Vec<String> {
+    let Request::AppImport { .. } = request else { return Vec::new() };
+    let warnings = value["warnings"].as_array().into_iter().flatten();
+    let mut notes: Vec<String> = warnings.map(|w| format!("warning: {}", plain(w))).collect();
+    let (id, version) = (string(value, "id"), number(value, "version"));
+    if value["new"] == false {
+        notes.push(format!("version {version} is here already, with the same contents"));
+    } else if value["released"] == false {
+        notes.push(format!("phones get it after \"bolster app release {id} {version}\""));
+    }
+    notes
 }
 
 fn string(value: &Value, name: &str) -> String {

@@ -5,9 +5,11 @@
 //! writer and is durable before the caller hears of it.
 
 pub mod admin;
+pub mod apps;
 pub mod change_forms;
 pub mod claim_case;
 pub mod nouns;
+pub mod phone_calls;
 pub mod restore;
 pub mod settings;
 pub mod submit_form;
@@ -37,6 +39,7 @@ struct Inner {
     settings: ServerSettings,
     counters: Arc<WriterCounters>,
     writer: WriterHandle,
+    apps: apps::AppsCache,
     nouns: nouns::NounCache,
     bases: restore::BaseCache,
     /// Lists of tokens are read, changed and written: one at a time.
@@ -78,6 +81,7 @@ impl Appliance {
             settings,
             counters,
             writer,
+            apps: apps::AppsCache::default(),
             nouns: nouns::NounCache::default(),
             bases: restore::BaseCache::default(),
             sync: std::sync::Mutex::new(()),
@@ -109,6 +113,9 @@ impl Appliance {
         &self.0.writer
     }
 
+    pub(crate) fn apps_cache(&self) -> &apps::AppsCache {
+        &self.0.apps
+    }
     pub(crate) fn noun_cache(&self) -> &nouns::NounCache {
         &self.0.nouns
     }
@@ -135,6 +142,7 @@ impl Appliance {
         let documents = documents.into_iter().map(|d| (d, random::bytes(&*self.0.env.random))).collect();
         self.wait(|reply| Job::Documents { documents, reply })?;
         self.0.auth.documents_changed(&touched);
+        self.0.apps.documents_changed(&touched);
         touched.iter().for_each(|(project, kind, _)| self.0.nouns.changed(*project, kind));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Wire formats: what phones and clients send, and what they are answered. Pure parsing and printing.
 //!
-//! Knows XML, encodings, the shapes of forms, case blocks, ledger blocks, device logs and OpenRosa answers.
+//! Knows XML, encodings, the shapes of forms, case blocks, ledger blocks, device logs, OpenRosa answers, and of
+//! profiles and suites of apps.
 //! Refuses to know any state: no storage, no clock, no HTTP types. What depends on cases already here is
 //! judged by `cases`.
 //!
@@ -11,6 +12,7 @@
 //! * The XML bytes are the truth. [`parse_form`] reads what the receiver decides on, [`form_json`] what
 //!   people and programs read back; both see the same tree.
 
+pub mod app;
 mod case_blocks;
 pub mod device_log;
 pub mod error;

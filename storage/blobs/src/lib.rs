@@ -107,7 +107,7 @@ impl Blobs {
     /// Opens a blob for reading.
     pub fn read(&self, digest: &Digest) -> Result<BlobReader, BlobError> {
         match self.env.disk.open(&self.path(digest), OpenMode::Read) {
-            Ok(file) => Ok(BlobReader { length: file.len()?, file, offset: 0 }),
+            Ok(file) => Ok(BlobReader { length: file.len()?, file, offset: 0, _spool: None }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(BlobError::Missing(*digest)),
             Err(e) => Err(e.into()),
         }
@@ -183,6 +183,20 @@ impl Staged {
     }
 }
 
+impl Staged {
+    /// What was written so far, to be read once from its beginning; it is never a blob and goes away with the
+    /// reader. For answers that must be known whole before the first byte is sent.
+    pub fn spool(mut self) -> Result<BlobReader, BlobError> {
+        self.flush()?;
+        Ok(BlobReader {
+            length: self.length,
+            file: self.file.clone(),
+            offset: 0,
+            _spool: Some(Box::new(self)),
+        })
+    }
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.finished
@@ -198,6 +212,8 @@ pub struct BlobReader {
     file: Arc<dyn DiskFile>,
     length: u64,
     offset: u64,
+    /// Kept for its end: it removes the file.
+    _spool: Option<Box<Staged>>,
 }
 
 impl BlobReader {

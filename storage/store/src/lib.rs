@@ -14,6 +14,7 @@ pub mod store;
 pub use batch::{Batch, CommitError, StoreWriter};
 pub use bolster_blobs::{BlobError, BlobInfo, BlobPin, BlobReader, Blobs, CollectError, Collected, Staged};
 pub use bolster_changelog::{DataFolder, Entry, FolderError, LogOptions, LogReader, ReadError};
+pub use bolster_codec::DecodeError;
 pub use bolster_shards::tables::links::{BlobOwner, RecentForm};
 pub use bolster_shards::{ShardError, Table};
 pub use read::{Read, ReadExt, ScanRange, StoreError};

@@ -307,6 +307,26 @@ pub trait ReadExt: Read {
         rows.into_iter().map(|(key, value)| Ok((text(key[len..].to_vec())?, value))).collect()
     }
 
+    /// Documents that a blob is a file of: project, and `kind/id`. At most `limit`.
+    fn blob_documents(
+        &self,
+        blob: &bolster_model::Digest,
+        limit: usize,
+    ) -> Result<Vec<(ProjectId, String)>, StoreError> {
+        let mut prefix = blob.0.to_vec();
+        prefix.push(links::BlobOwner::Document as u8);
+        let len = prefix.len();
+        let range = ScanRange { limit, ..ScanRange::all(prefix) };
+        let rows = self.scan(Table::BlobRefs, Some(links::blob_route(blob)), &range)?;
+        rows.into_iter()
+            .map(|(key, _)| {
+                let project = project_at_end(&key).ok_or_else(|| odd_key("blob_refs"))?;
+                let id = key.get(len..key.len().saturating_sub(17)).ok_or_else(|| odd_key("blob_refs"))?;
+                Ok((project, text(id.to_vec())?))
+            })
+            .collect()
+    }
+
     /// Whether anything refers to a blob.
     fn is_referenced(&self, blob: &bolster_model::Digest) -> Result<bool, StoreError> {
         let range = ScanRange { limit: 1, ..ScanRange::all(blob.0.to_vec()) };

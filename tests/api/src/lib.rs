@@ -1,6 +1,7 @@
 //! A real appliance in a temporary folder behind a loopback port, and a client that sends exactly the bytes it
 //! is told to. The tests are in `tests/api`, a file per resource.
 
+pub mod apps;
 pub mod client;
 pub mod forms;
 

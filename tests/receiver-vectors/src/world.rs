@@ -1,19 +1,21 @@
 //! One appliance with its own simulated disk and clock, served on a loopback port.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use bolster_auth::{
-    Administer, EditData, EditUsers, Membership, Password, Permission, PermissionSet, Project, Role, User,
-    kind,
+    Administer, EditApps, EditData, EditUsers, Membership, Password, Permission, PermissionSet, Project,
+    Role, User, kind,
 };
 use bolster_env::{Clock, Env, OsRandom, SimClock, SimDisk, SystemClock};
 use bolster_model::{AdminDocument, CaseId, FormId, ProjectId};
 use bolster_store::{LogOptions, StoreOptions};
 use bolster_usecases::admin::users::NewUser;
+use bolster_usecases::apps::{App, BuildEntry};
 use bolster_usecases::change_forms::ChangeError;
 use bolster_usecases::{Appliance, DocumentFact, ServerSettings};
 use bolster_wire::times;
@@ -89,10 +91,7 @@ impl World {
         for (name, value) in setup["server"].as_object().into_iter().flatten() {
             world.server_switch(name, value == true)?;
         }
-        ensure!(
-            setup["apps"].as_array().is_none_or(Vec::is_empty),
-            "apps cannot be set up: builds are not known to this runner"
-        );
+        world.create_apps(setup["apps"].as_array().map_or(&[], Vec::as_slice))?;
         Ok(world)
     }
 
@@ -408,9 +407,34 @@ impl World {
         }
     }
 
+    /// Apps, each with the builds that are copies of it; an app need not be named itself.
+    fn create_apps(&self, apps: &[Value]) -> Result<()> {
+        let mut families: BTreeMap<(&str, &str), App> = BTreeMap::new();
+        for value in apps {
+            let text = |key: &str| value[key].as_str();
+            let (id, project) = (text("id").context("an app without id")?, text("project"));
+            let family = text("copy_of").unwrap_or(id);
+            let app = families.entry((project.unwrap_or_default(), family)).or_default();
+            app.id = family.to_owned();
+            if family != id {
+                let version = value["version"].as_u64().unwrap_or_default() as u32;
+                app.builds.push(BuildEntry { id: id.to_owned(), version, ..BuildEntry::default() });
+            }
+        }
+        for ((project, id), app) in families {
+            let project = self.project_named(Some(project).filter(|p| !p.is_empty()))?;
+            let document = self.document(project.id, bolster_usecases::apps::kind::APP, id, &app)?;
+            self.appliance()?.commit_documents(vec![document])?;
+        }
+        Ok(())
+    }
+
     /// Step `delete_app`.
     pub fn delete_app(&self, app: &str) -> Result<()> {
-        bail!("the app {app} cannot be deleted: apps are not known to this runner")
+        let project = self.project_named(None)?;
+        let permit = self.appliance()?.auth().operator_permit::<EditApps>(OPERATOR, &project);
+        self.appliance()?.delete_app(&permit, app)?;
+        Ok(())
     }
 }
 

@@ -2,7 +2,9 @@
 //! direction, with a keyboard.
 
 pub mod answers;
+pub mod apps;
 pub mod case;
+pub mod device_logs;
 pub mod form;
 pub mod landing;
 pub mod login;

@@ -8,7 +8,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::router::State;
 use crate::routes::Found;
-use bolster_auth::{Project, ReadCase, ReadForm, ViewPages};
+use bolster_auth::{Project, ReadCase, ReadForm, ViewApps, ViewPages};
 use bolster_model::{Case, CaseId, FormRow};
 use bolster_store::ReadExt;
 use bolster_usecases::Appliance;
@@ -87,8 +87,13 @@ fn about(app: &Appliance, row: &FormRow) -> Result<(String, String), Problem> {
 
 fn render(state: &State, visitor: &Visitor, shown: &Shown, is_older: bool) -> Reply {
     let project = &*visitor.project;
+    let sees_apps = visitor.permit::<ViewApps>(state).is_ok();
     let content = html! {
         h1 dir="auto" { (shown_name(project)) }
+        p {
+            @if sees_apps { a href={ "/a/" (project.name) "/apps/" } { "Apps for phones" } " · " }
+            a href={ "/a/" (project.name) "/reports/device_logs/" } { "Logs of phones" }
+        }
         @if shown.lines.is_empty() && !is_older {
             p { "No form has arrived yet. Phones of this project send theirs to" }
             p { code { "/a/" (project.name) "/receiver/" } }

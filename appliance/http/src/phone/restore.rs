@@ -62,7 +62,8 @@ fn asked(request: &Request, found: &Found<'_>) -> RestoreRequest {
     }
 }
 
-fn takes_gzip(value: &HeaderValue) -> bool {
+/// Whether a value of `Accept-Encoding` names gzip.
+pub(crate) fn takes_gzip(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
     text.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);

@@ -66,7 +66,8 @@ pub async fn submit(
     };
     let clock = &state.app.env().clock;
     let (now, since) = (clock.now(), clock.monotonic_us());
-    let upload = upload(request, &permit, found.raw("app_id"), received, (now, mode));
+    let named = found.raw("app_id").map(|id| state.app.app_of_submission(project.id, id));
+    let upload = upload(request, &permit, named, received, (now, mode));
     let outcome = decided(state, permit, upload, pins).await?;
     state.metrics.submitted(clock.monotonic_us().saturating_sub(since));
     let version_3 =
@@ -120,10 +121,14 @@ fn may_import(actor: &Actor, door: Door) -> bool {
 fn upload(
     request: &Request,
     permit: &Permit<SubmitForm>,
-    app_id: Option<&str>,
+    named: Option<(String, Option<String>)>,
     received: Received,
     (now, mut mode): (Timestamp, SubmitMode),
 ) -> FormUpload {
+    let (app_id, build_id) = match named {
+        Some((app_id, build_id)) => (Some(app_id), build_id),
+        None => (None, None),
+    };
     let text = |name: &HeaderName| request.header_text(name, HEADER_CHARS_MAX);
     let date = text(&DATE);
     let submit_time = if mode.import { text(&SUBMIT_TIME) } else { None };
@@ -140,7 +145,7 @@ fn upload(
         },
         date_header: date.as_deref().and_then(http_date::parse),
         app_id: app_id.map(|id| id.chars().take(ID_LEN_MAX).collect()),
-        build_id: None,
+        build_id,
         submit_ip: Some(request.peer.ip().to_canonical().to_string()),
         path: request.head.uri.path().chars().take(HEADER_CHARS_MAX).collect(),
         partial_submission: false,

@@ -1,5 +1,6 @@
 //! Resources for programs, one file each.
 
+pub mod apps;
 pub mod attachments;
 pub mod cases;
 mod fields;
@@ -7,6 +8,7 @@ pub mod figures;
 pub mod forms;
 pub mod health;
 pub mod login;
+pub mod phone_calls;
 
 use crate::problem::Problem;
 use crate::routes::Found;

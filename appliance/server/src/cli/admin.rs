@@ -98,7 +98,7 @@ fn user_data(text: &str) -> Result<(String, String), String> {
 }
 
 /// Splits `KEY=VALUE`.
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),

@@ -1,10 +1,12 @@
 //! What a person can type: the tree of commands with their help. No behaviour.
 
 mod admin;
+mod apps;
 mod data;
 mod work;
 
 pub use admin::{ApiKeyCommand, ProjectCommand, UserCommand};
+pub use apps::{AppCommand, OneVersion};
 pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
 pub use work::{BenchCommand, BenchName, CompletionsCommand, ServeCommand, SubmitCommand};
 
@@ -103,6 +105,9 @@ pub enum Command {
     /// Give programs access in the name of a user
     #[command(subcommand, name = "api-key")]
     ApiKey(ApiKeyCommand),
+    /// Take in apps for phones, and release their versions
+    #[command(subcommand)]
+    App(AppCommand),
     /// Send form files to a server, many at once, and go on after an interruption
     Submit(SubmitCommand),
     /// Look at a stored form
@@ -172,6 +177,10 @@ mod tests {
             "bolster user password --project p amina",
             "bolster api-key create --project p a@example.org",
             "bolster submit --url http://127.0.0.1:8080 --project p --user amina a.xml b.xml",
+            "bolster app import --project p app.ccz --name N",
+            "bolster app list",
+            "bolster app release a1 12",
+            "bolster app set a1 prompt_update=on",
             "bolster case show c1 --history",
             "bolster form show f1",
             "bolster log verify",

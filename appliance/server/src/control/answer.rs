@@ -2,7 +2,7 @@
 
 use super::protocol::{Reply, Request, Sink};
 use super::socket::Client;
-use super::{people, show, upkeep};
+use super::{apps, people, show, upkeep};
 use anyhow::Result;
 use bolster_usecases::Appliance;
 use serde_json::Value;
@@ -58,6 +58,15 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
             people::set_password(appliance, project, name, password)
         }
         Request::ApiKeyCreate { project, user } => people::create_api_key(appliance, project, user),
+        Request::AppImport { project, file, name, notes } => {
+            apps::import(appliance, project, file, name.as_deref(), notes)
+        }
+        Request::AppList { project } => apps::list(appliance, project.as_deref()),
+        Request::AppRelease { project, app, version, released, notes } => {
+            apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
+        }
+        Request::AppDelete { project, app } => apps::delete(appliance, project.as_deref(), app),
+        Request::AppSet { project, app, settings } => apps::set(appliance, project.as_deref(), app, settings),
         Request::FormShow { id, project, xml } => show::form(appliance, id, project.as_deref(), *xml),
         Request::CaseShow { id, project, history } => show::case(appliance, id, project.as_deref(), *history),
         Request::LogVerify => upkeep::verify_log(appliance, caller),

@@ -2,6 +2,7 @@
 //! over a socket by the server, or in this process when there is none.
 
 pub mod answer;
+pub mod apps;
 pub mod client;
 pub mod people;
 pub mod protocol;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Who the audit trail names.
-const OPERATOR: &str = "command line";
+pub const OPERATOR: &str = "command line";
 
 /// The project of a name.
 pub fn project(appliance: &Appliance, name: &str) -> Result<Arc<Project>> {

@@ -28,6 +28,16 @@ pub enum Request {
     UserPassword { project: String, name: String, password: String },
     /// `api-key create`
     ApiKeyCreate { project: String, user: String },
+    /// `app import`
+    AppImport { project: String, file: std::path::PathBuf, name: Option<String>, notes: String },
+    /// `app list`
+    AppList { project: Option<String> },
+    /// `app release`, `app unrelease`
+    AppRelease { project: Option<String>, app: String, version: u32, released: bool, notes: Option<String> },
+    /// `app delete`
+    AppDelete { project: Option<String>, app: String },
+    /// `app set`
+    AppSet { project: Option<String>, app: String, settings: Vec<(String, String)> },
     /// `form show`
     FormShow { id: String, project: Option<String>, xml: bool },
     /// `case show`

@@ -1,5 +1,6 @@
 //! Fills an empty folder through the use cases that everybody uses.
 
+use super::app;
 use super::story::{self, StoryForm};
 use crate::control::people;
 use anyhow::{Context, Result, bail};
@@ -36,6 +37,7 @@ pub fn fill_if_empty(appliance: &Appliance) -> Result<()> {
     let worker = people::create_user(appliance, &user(WORKER, false))?;
     let worker_id = worker["id"].as_str().context("the worker has no id")?.to_owned();
     let project = people::project(appliance, PROJECT)?;
+    app::import(appliance, &project)?;
     let permit = appliance.auth().operator_permit::<SubmitForm>("demo", &project);
     submit(appliance, &permit, story::tell(&worker_id, appliance.env().clock.now()), &worker_id)
 }

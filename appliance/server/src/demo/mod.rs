@@ -1,5 +1,6 @@
 //! Sample data for `bolster serve --demo`, made by submitting forms like any phone does.
 
+mod app;
 mod fill;
 mod form_xml;
 mod story;

@@ -3,10 +3,12 @@
 use super::commit::put_changes;
 use super::state::{Memo, ProjectState};
 use super::{DocumentFact, LocalBlob, LocalRow, WriteError};
+use crate::apps;
 use bolster_cases::{Changes, FoldContext, fold};
 use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
-use bolster_model::{Fact, ProjectId, RulesVersion};
-use bolster_store::{Batch, BlobOwner};
+use bolster_model::{AdminDocument, Digest, Fact, ProjectId, RulesVersion};
+use bolster_store::{Batch, BlobOwner, ReadExt};
+use std::collections::BTreeSet;
 
 /// Kind number of entries that carry only local matters.
 const LOCAL_KIND: u16 = 1;
@@ -63,6 +65,10 @@ pub(super) fn documents(
     documents: Vec<(DocumentFact, [u8; 16])>,
 ) -> Result<(), WriteError> {
     for ((project, document, credential), salt) in documents {
+        if let Err(error) = blob_references(batch, project, &document) {
+            batch.rollback();
+            return Err(error);
+        }
         match &document.json {
             Some(json) => batch.put_document(project, &document.kind, &document.id, json),
             None => batch.remove_document(project, &document.kind, &document.id),
@@ -73,6 +79,31 @@ pub(super) fn documents(
         batch.push(&draft, &stamp);
     }
     batch.end_commit();
+    Ok(())
+}
+
+/// Files of a build belong to it: they are kept as long as its document is.
+fn blob_references(
+    batch: &mut Batch<'_>,
+    project: ProjectId,
+    document: &AdminDocument,
+) -> Result<(), WriteError> {
+    if document.kind != apps::kind::APP_BUILD {
+        return Ok(());
+    }
+    let files = |json: Option<&str>| -> BTreeSet<Digest> {
+        let build = json.and_then(|json| serde_json::from_str::<apps::Build>(json).ok());
+        build.map(|b| b.files.iter().filter_map(apps::BuildFile::blob).collect()).unwrap_or_default()
+    };
+    let before = batch.document(project, &document.kind, &document.id)?;
+    let (before, after) = (files(before.as_deref()), files(document.json.as_deref()));
+    let owner = format!("{}/{}", document.kind, document.id);
+    for blob in after.difference(&before) {
+        batch.put_blob_ref(blob, BlobOwner::Document, project, &owner);
+    }
+    for blob in before.difference(&after) {
+        batch.remove_blob_ref(blob, BlobOwner::Document, project, &owner);
+    }
     Ok(())
 }
 

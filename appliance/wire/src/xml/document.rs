@@ -64,6 +64,8 @@ pub(crate) struct Document<'a> {
     pub(super) nodes: Vec<Node>,
     pub(super) attributes: Vec<Attribute>,
     pub(super) namespaces: Vec<Span>,
+    /// An attribute value holds a `<`, which only CommCare's reader takes.
+    pub(crate) has_bare_angle: bool,
 }
 
 /// One element of a document; cheap to copy.

@@ -12,4 +12,4 @@ mod reader;
 mod tests;
 
 pub(crate) use document::{Document, Element};
-pub(crate) use reader::read;
+pub(crate) use reader::{read, read_as_commcare};

@@ -15,11 +15,22 @@ const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
 
 /// Reads a document.
 pub(crate) fn read<'a>(xml: &'a [u8], limits: &Limits) -> Result<Document<'a>, ParseError> {
+    read_with(xml, limits, false)
+}
+
+/// Reads a document as CommCare's own reader does: a bare `<` in an attribute value is taken, and noted.
+pub(crate) fn read_as_commcare<'a>(xml: &'a [u8], limits: &Limits) -> Result<Document<'a>, ParseError> {
+    read_with(xml, limits, true)
+}
+
+fn read_with<'a>(xml: &'a [u8], limits: &Limits, bare_angles: bool) -> Result<Document<'a>, ParseError> {
     let text = decode::text(xml, limits)?;
     let mut reader = Reader {
         text: &text,
         at: 0,
         limits,
+        bare_angles,
+        has_bare_angle: false,
         side: String::new(),
         nodes: Vec::with_capacity(text.len() / 24 + 1),
         attributes: Vec::with_capacity(text.len() / 128 + 8),
@@ -28,8 +39,8 @@ pub(crate) fn read<'a>(xml: &'a [u8], limits: &Limits) -> Result<Document<'a>, P
         open: Vec::with_capacity(16),
     };
     reader.document()?;
-    let Reader { side, nodes, attributes, namespaces, .. } = reader;
-    Ok(Document { text, side, nodes, attributes, namespaces })
+    let Reader { side, nodes, attributes, namespaces, has_bare_angle, .. } = reader;
+    Ok(Document { text, side, nodes, attributes, namespaces, has_bare_angle })
 }
 
 /// A prefix (empty for the default) that stands for a namespace.
@@ -53,6 +64,9 @@ struct Reader<'t, 'l> {
     text: &'t str,
     at: usize,
     limits: &'l Limits,
+    /// Takes `<` in attribute values.
+    bare_angles: bool,
+    has_bare_angle: bool,
     side: String,
     nodes: Vec<Node>,
     attributes: Vec<Attribute>,
@@ -531,7 +545,7 @@ impl Reader<'_, '_> {
             };
             let (plain, found) = (self.at..self.at + len, rest[len]);
             self.at += len;
-            if found == b'<' {
+            if found == b'<' && !self.bare_angles {
                 return self.bad("'<' in an attribute value");
             }
             if found == quote && side.is_none() {
@@ -547,6 +561,11 @@ impl Reader<'_, '_> {
                 b'\t' | b'\n' => {
                     self.at += 1;
                     self.side.push(' ');
+                }
+                b'<' => {
+                    self.at += 1;
+                    self.side.push('<');
+                    self.has_bare_angle = true;
                 }
                 _ => break,
             }

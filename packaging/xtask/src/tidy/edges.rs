@@ -100,6 +100,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("zstd", &["bolster-changelog"]),
     ("anyhow", &["bolster-server"]),
     ("clap", &["bolster-server"]),
+    ("zip", &["bolster-usecases"]),
+    ("qrcodegen", &["bolster-http"]),
     ("argon2", &["bolster-auth"]),
     ("quick-xml", &["bolster-wire"]),
 ];

@@ -1,6 +1,7 @@
 //! Every line of the route table: what it answers to nobody, to a stranger, to who lacks the permission, and to
 //! who has it. A new route without its expectation here does not pass.
 
+use api_tests::apps::Made;
 use api_tests::client::basic;
 use api_tests::forms::{create, form, form_with};
 use api_tests::{PASSWORD, Server};
@@ -19,6 +20,9 @@ fn expected(info: &RouteInfo) -> Expected {
     match info.needs {
         Needs::Nothing if info.pattern == "/a/{project}" => row(303, 303, 303, 303),
         Needs::Nothing if info.pattern == "/logout" => row(303, 200, 200, 200),
+        Needs::Nothing if info.pattern == "/i/{code}" => row(302, 302, 302, 302),
+        // It does not say which app.
+        Needs::Nothing if info.pattern.ends_with("download_ccz") => row(400, 400, 400, 400),
         Needs::Nothing => row(200, 200, 200, 200),
         // The project of these tests demands no credentials.
         Needs::SubmitIfSecure => row(201, 201, 201, 201),
@@ -27,6 +31,10 @@ fn expected(info: &RouteInfo) -> Expected {
         // The body of these tests claims nothing.
         Needs::Phone if info.pattern.ends_with("claim-case") => row(401, 401, 403, 400),
         Needs::Phone => row(401, 401, 403, 200),
+        // It does not say which pool.
+        Needs::UsePhone if info.pattern.ends_with("get_next_id") => row(401, 403, 403, 400),
+        Needs::UsePhone | Needs::ViewApps => row(401, 403, 403, 200),
+        Needs::PageApps => row(303, 403, 403, 200),
         Needs::ReadForm | Needs::ReadCase => row(401, 403, 403, 200),
         // Readers of reports see files in the browser.
         Needs::ReadAttachment => row(401, 403, 200, 200),
@@ -37,11 +45,18 @@ fn expected(info: &RouteInfo) -> Expected {
 
 fn by_session(info: &RouteInfo) -> bool {
     match info.needs {
-        Needs::ViewPages | Needs::PageForm | Needs::PageCase | Needs::Nothing | Needs::ReadAttachment => true,
+        Needs::ViewPages
+        | Needs::PageForm
+        | Needs::PageCase
+        | Needs::PageApps
+        | Needs::Nothing
+        | Needs::ReadAttachment => true,
         Needs::SubmitIfSecure
         | Needs::Submit
         | Needs::SubmitApi
         | Needs::Phone
+        | Needs::UsePhone
+        | Needs::ViewApps
         | Needs::ReadForm
         | Needs::ReadCase => false,
     }
@@ -58,6 +73,12 @@ fn every_route_asks_for_what_the_table_says() {
     ]
     .map(|(name, project, role)| (name, server.session(&server.user(project, name, role))));
     server.submit(&form_with("f", &create("c", "Ada")));
+    let build = server.import("demo", &Made::default()).build.id;
+    let project = server.app.auth().project_named("demo").expect("made before");
+    let build =
+        server.app.find_build(project.id, &build, &Default::default()).expect("reads").expect("is there");
+    let code = bolster_usecases::apps::app_code(&project, "app");
+    let picture = &build.build.file("commcare/image/a b.png").expect("is in it").digest;
     for (number, info) in ROUTES.iter().enumerate() {
         let target = info
             .pattern
@@ -66,6 +87,10 @@ fn every_route_asks_for_what_the_table_says() {
             .replace("{case_ids}", "c")
             .replace("{case_id}", "c")
             .replace("{app_id}", "app")
+            .replace("{path}", "suite.xml")
+            .replace("{code}", &code)
+            .replace("{class}", "CommCareImage")
+            .replace("{media_id}", picture)
             .replace("{name}", "form.xml");
         let expected = expected(info);
         let send = |who: usize, headers: &[(&str, &str)]| {

@@ -1,5 +1,6 @@
 //! The endpoint as clients see it: a file per resource.
 
+mod apps;
 mod attachments;
 mod authorization;
 mod cases;
@@ -9,5 +10,6 @@ mod garbage;
 mod health;
 mod login;
 mod pages;
+mod phone_calls;
 mod receiver;
 mod receiver_auth;

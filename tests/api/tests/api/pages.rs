@@ -11,6 +11,34 @@ fn server() -> (Server, String) {
 }
 
 #[test]
+fn logs_of_phones_are_shown_for_each_worker() {
+    let server = Server::start();
+    let line = |user: &str, msg: &str| {
+        format!(
+            "<log date='2024-05-01T08:00:00.000Z'><type>user</type><msg>login|{user}|id-{user}</msg></log>\
+             <log date='2024-05-01T08:00:01.000Z'><type>sync</type><msg>{msg}</msg></log>"
+        )
+    };
+    let log = format!(
+        "<device_report xmlns='http://code.javarosa.org/devicereport'><device_id>d7</device_id>\
+         <log_subreport>{}{}</log_subreport></device_report>",
+        line("amina", "all &lt;b&gt; well"),
+        line("juma", "no network")
+    );
+    assert_eq!(server.submit(&log).status, 201);
+    let cookie = server.session(&server.user("demo", "member@example.org", None));
+    let shown = |query: &str| {
+        let answer = server.get(&format!("/a/demo/reports/device_logs/{query}"), &[("Cookie", &cookie)]);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().to_owned()
+    };
+    let all = shown("");
+    assert!(all.contains("all &lt;b&gt; well") && all.contains("no network") && all.contains("d7"), "{all}");
+    let one = shown("?user=Juma");
+    assert!(one.contains("no network") && !one.contains("well"), "{one}");
+}
+
+#[test]
 fn from_the_front_door_to_a_case_and_back_to_its_forms() {
     let (server, cookie) = server();
     let get = |target: &str| {
