@@ -28,6 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bolster-wire", &["bolster-model"]),
     ("bolster-cases", &["bolster-model"]),
     ("bolster-xpath", &[]),
+    ("bolster-xforms", &["bolster-xpath"]),
     // appliance: one direction, http -> auth -> usecases -> store.
     ("bolster-auth", &["bolster-env", "bolster-model", "bolster-store"]),
     (
@@ -82,6 +83,8 @@ const QUIET: &[&str] = &[
     "bolster-store",
     "bolster-wire",
     "bolster-cases",
+    "bolster-xpath",
+    "bolster-xforms",
     "bolster-auth",
     "bolster-usecases",
 ];
@@ -89,7 +92,8 @@ const LOUD: &[&str] =
     &["tokio", "hyper", "http", "axum", "tower", "mio", "abi_stable", "libloading", "ureq", "reqwest"];
 
 /// Crates that are pure besides: no files, no clock, no threads of their own.
-const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases"];
+const PURE: &[&str] =
+    &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases", "bolster-xpath", "bolster-xforms"];
 const IMPURE: &[&str] =
     &["redb", "rustix", "libc", "nix", "getrandom", "rayon", "sled", "rusqlite", "tempfile"];
 
