@@ -66,14 +66,15 @@ impl<'d> Loader<'d> {
         }
     }
 
-    /// The place a control is bound to: `Err` if a problem was reported, nothing if it has no binding.
+    /// The place a control is bound to: the path as far as it is known if a problem was reported, nothing if it has no
+    /// binding.
     fn binding(
         &mut self,
         node: Node<'d, 'd>,
         parent: Option<ElementId>,
         reference: &str,
         kind: &str,
-    ) -> Result<Option<(SchemaId, String)>, ()> {
+    ) -> Result<Option<(SchemaId, String)>, String> {
         let located = if let Some(id) = attribute(node, "bind") {
             match self.bind_ids.get(id) {
                 Some(Some(place)) => return Ok(Some((*place, self.path_of(*place)))),
@@ -91,7 +92,7 @@ impl<'d> Loader<'d> {
                         format!("XForm Parse: invalid binding ID [{id}]")
                     };
                     self.error(Problem::Control, node, message);
-                    return Err(());
+                    return Err(String::new());
                 }
             }
         } else {
@@ -100,7 +101,7 @@ impl<'d> Loader<'d> {
                 Ok(located) => located,
                 Err(message) => {
                     self.error(Problem::Control, node, message);
-                    return Err(());
+                    return Err(String::new());
                 }
             }
         };
@@ -111,12 +112,12 @@ impl<'d> Loader<'d> {
                 located.path
             );
             self.error(Problem::Control, node, message);
-            return Err(());
+            return Err(String::new());
         }
         if located.predicates {
             let message = "XForm Parse: The ref path of a control isn't allowed to have predicates.";
             self.error(Problem::Control, node, message);
-            return Err(());
+            return Err(String::new());
         }
         match located.place {
             Some(place) => Ok(Some((place, located.path))),
@@ -124,11 +125,11 @@ impl<'d> Loader<'d> {
                 let message = format!("{kind} bound to non-existent node: [{}]", located.path);
                 self.error(Problem::MissingNode, node, message);
                 if let Some(last) = self.last() {
-                    last.node = Some(located.path);
+                    last.node = Some(located.path.clone());
                     last.suggestion =
                         Some("Add the node to the main instance, or correct the reference.".into());
                 }
-                Err(())
+                Err(located.path)
             }
         }
     }
@@ -143,10 +144,11 @@ impl<'d> Loader<'d> {
                 self.error(Problem::Repeat, node, message);
                 (Some(self.context(parent)), String::new())
             }
-            Ok(None) | Err(()) => {
+            Ok(None) => {
                 let context = self.context(parent);
                 (Some(context), self.path_of(context))
             }
+            Err(path) => (Some(self.context(parent)), path),
         };
         let element_kind = if repeat { self.repeat(node, parent) } else { ElementKind::Group };
         let element = Element {
@@ -219,7 +221,7 @@ impl<'d> Loader<'d> {
                 );
                 return;
             }
-            Err(()) => (None, String::new()),
+            Err(path) => (None, path),
         };
         let max_dimension = javarosa(node, "imageDimensionScaledMax").and_then(|text| {
             let number = text.trim().strip_suffix("px").unwrap_or(text.trim());

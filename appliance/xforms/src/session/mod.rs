@@ -141,6 +141,18 @@ impl Session {
         }
     }
 
+    /// Evaluates every expression anew, as when a session begins: for a clock that went on, or to check that nothing
+    /// was missed.
+    pub fn recalculate(&mut self, host: &dyn FormHost) -> Result<(), FormError> {
+        let op = Op::new(host, self);
+        let mut journal = Journal::new();
+        let result = self.recalculate_all(&op, &mut journal);
+        if result.is_err() {
+            self.undo(journal);
+        }
+        result
+    }
+
     /// How many nodes the main instance has.
     pub fn node_count(&self) -> usize {
         self.tree.len()

@@ -92,8 +92,7 @@ const LOUD: &[&str] =
     &["tokio", "hyper", "http", "axum", "tower", "mio", "abi_stable", "libloading", "ureq", "reqwest"];
 
 /// Crates that are pure besides: no files, no clock, no threads of their own.
-const PURE: &[&str] =
-    &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases", "bolster-xpath", "bolster-xforms"];
+const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases"];
 const IMPURE: &[&str] =
     &["redb", "rustix", "libc", "nix", "getrandom", "rayon", "sled", "rusqlite", "tempfile"];
 
