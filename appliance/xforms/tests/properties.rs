@@ -36,7 +36,7 @@ fn expression(dice: &mut Dice, known: &[String]) -> String {
         0 => format!("{field} + 1"),
         1 => format!("concat({field}, '-', {other})"),
         2 => format!("if({field} = '', 'none', {other})"),
-        3 => format!("count(/data/r[q0 != ''])"),
+        3 => "count(/data/r[q0 != ''])".into(),
         4 => "sum(/data/r/q0[. != ''])".into(),
         5 => format!("string-length({field}) + count(/data/r)"),
         6 => format!("coalesce({field}, {other}, 'z')"),
@@ -77,7 +77,7 @@ fn form(dice: &mut Dice) -> String {
         let _ = write!(binds, "<bind nodeset=\"/data/q{n}\" type=\"{kind}\"{more}/>");
         known.push(format!("/data/q{n}"));
     }
-    nodes.push_str("<r jr:template=\"\"><q0/><q1>5</q1><c/><i jr:template=\"\"><v/><w/></i></r>");
+    nodes.push_str("<r jr:template=\"\"><q0/><q1>5</q1><c/><d/><i jr:template=\"\"><v/><w/></i></r>");
     body.push_str(
         "<group><label>R</label><repeat nodeset=\"/data/r\"><input ref=\"/data/r/q0\"/><input ref=\"/data/r/q1\"/>\
          <group><label>I</label><repeat nodeset=\"/data/r/i\"><input ref=\"/data/r/i/v\"/></repeat></group>\
@@ -103,6 +103,9 @@ fn form(dice: &mut Dice) -> String {
         let _ = write!(binds, "<bind nodeset=\"/data/c{n}\" calculate=\"{text}\"{relevant}/>");
         known.push(format!("/data/c{n}"));
     }
+    // Entries that read what is made of all entries.
+    let last = dice.pick(&known).to_owned();
+    let _ = write!(binds, "<bind nodeset=\"/data/r/d\" calculate=\"concat({last}, ../q1)\"/>");
     format!(
         "<h:html xmlns:h=\"http://www.w3.org/1999/xhtml\" xmlns=\"http://www.w3.org/2002/xforms\" \
          xmlns:jr=\"http://openrosa.org/javarosa\"><h:head><h:title>t</h:title><model><instance>\
