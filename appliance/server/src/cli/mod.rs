@@ -8,6 +8,7 @@ pub use admin::{ApiKeyCommand, ProjectCommand, UserCommand};
 pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
 pub use work::{BenchCommand, BenchName, CompletionsCommand, ServeCommand, SubmitCommand};
 
+use bolster_form_cli::XpathCommand;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ pub enum Command {
     ApiKey(ApiKeyCommand),
     /// Send form files to a server, many at once, and go on after an interruption
     Submit(SubmitCommand),
-    /// Look at a stored form
+    /// Look at a stored form; check or fill in the definition of one
     #[command(subcommand)]
     Form(FormCommand),
     /// Look at a case
@@ -129,6 +130,8 @@ pub enum Command {
     Lag,
     /// Look whether everything is in order: disk, log, readers
     Doctor,
+    /// Evaluate an expression as forms do, and show how it was understood
+    Xpath(XpathCommand),
     /// Measure this machine
     Bench(BenchCommand),
     /// Print the completions of a shell
@@ -174,6 +177,9 @@ mod tests {
             "bolster submit --url http://127.0.0.1:8080 --project p --user amina a.xml b.xml",
             "bolster case show c1 --history",
             "bolster form show f1",
+            "bolster form check f.xml --strict",
+            "bolster form fill f.xml --instance casedb=restore.xml -o out.xml",
+            "bolster xpath 1+1 --explain --instance t=table.xml",
             "bolster log verify",
             "bolster log tail",
             "bolster shards resize 4",

@@ -29,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bolster-cases", &["bolster-model"]),
     ("bolster-xpath", &[]),
     ("bolster-xforms", &["bolster-xpath"]),
+    ("bolster-form-cli", &["bolster-env", "bolster-xforms", "bolster-xpath"]),
     // appliance: one direction, http -> auth -> usecases -> store.
     ("bolster-auth", &["bolster-env", "bolster-model", "bolster-store"]),
     (
@@ -60,6 +61,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bolster-auth",
             "bolster-changelog",
             "bolster-env",
+            "bolster-form-cli",
             "bolster-http",
             "bolster-model",
             "bolster-store",
@@ -101,7 +103,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("redb", &["bolster-shards"]),
     ("zstd", &["bolster-changelog"]),
     ("anyhow", &["bolster-server"]),
-    ("clap", &["bolster-server"]),
+    ("clap", &["bolster-server", "bolster-form-cli"]),
     ("argon2", &["bolster-auth"]),
     ("quick-xml", &["bolster-wire"]),
 ];
