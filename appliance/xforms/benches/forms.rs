@@ -86,7 +86,9 @@ fn questions(session: &mut Session) -> Vec<(FormIndex, Vec<String>)> {
     for index in positions {
         if let Ok(Position::Question(prompt)) = session.describe(&index, &BenchHost) {
             let answers: Vec<String> = match (prompt.choices.first(), prompt.data_type.as_str()) {
-                (Some(choice), _) => vec![choice.value.clone(), prompt.choices[prompt.choices.len() - 1].value.clone()],
+                (Some(choice), _) => {
+                    vec![choice.value.clone(), prompt.choices[prompt.choices.len() - 1].value.clone()]
+                }
                 (None, "int" | "decimal" | "string" | "untyped") => vec!["7".into(), "12".into()],
                 (None, "date") => vec!["2024-02-29".into(), "1990-01-01".into()],
                 _ => continue,

@@ -33,3 +33,8 @@ pub use session::{
     Answer, Choice, FormIndex, GroupPrompt, Media, NodeState, OpenOptions, Position, Prompt, RepeatPrompt,
     Session, SlotPrompt, Validation,
 };
+
+/// Hash maps that are filled while a form is read: quick, with a seed of their own.
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+/// Sets of the same kind.
+pub(crate) type Set<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;

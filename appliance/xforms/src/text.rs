@@ -1,6 +1,6 @@
 //! Texts for people: templates with placeholders, and tables of translations.
 
-use std::collections::HashMap;
+use crate::Map;
 use std::sync::Arc;
 
 use bolster_xpath::Expr;
@@ -74,7 +74,7 @@ const KNOWN_FORMS: [&str; 7] = ["", "long", "short", "image", "audio", "video", 
 #[derive(Debug)]
 pub(crate) struct Language {
     pub name: Box<str>,
-    pub table: HashMap<(TextId, TextForm), Template>,
+    pub table: Map<(TextId, TextForm), Template>,
 }
 
 /// All translations. Those of a language are laid over the default language's, form by form.
@@ -82,14 +82,14 @@ pub(crate) struct Language {
 pub(crate) struct Itext {
     pub languages: Vec<Language>,
     pub default: usize,
-    pub ids: HashMap<Box<str>, TextId>,
+    pub ids: Map<Box<str>, TextId>,
     forms: Vec<Box<str>>,
 }
 
 impl Default for Itext {
     fn default() -> Self {
         let forms = KNOWN_FORMS.iter().map(|form| Box::from(*form)).collect();
-        Itext { languages: Vec::new(), default: 0, ids: HashMap::new(), forms }
+        Itext { languages: Vec::new(), default: 0, ids: Map::default(), forms }
     }
 }
 

@@ -129,6 +129,11 @@ impl Expr {
         references::tied(&self.ast, context)
     }
 
+    /// Whether it is free of constructs outside of the dialect.
+    pub fn is_supported(&self) -> bool {
+        self.ast.needs & crate::ast::Needs::UNSUPPORTED == 0
+    }
+
     /// Whether the result can change although no data did: clock, randomness, host functions.
     pub fn is_volatile(&self) -> bool {
         self.ast.needs & crate::ast::Needs::VOLATILE != 0

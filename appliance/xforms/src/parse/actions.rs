@@ -42,7 +42,7 @@ impl<'d> Loader<'d> {
                     let message = format!("Invalid Action - Targets non-existent node: {}", located.path);
                     self.error(Problem::Action, node, message);
                     if let Some(last) = self.last() {
-                        last.node = Some(located.path);
+                        last.node = Some(located.path.into_owned());
                     }
                     None
                 }

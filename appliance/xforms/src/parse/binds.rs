@@ -163,6 +163,9 @@ impl<'d> Loader<'d> {
         what: &str,
         expr: Arc<Expr>,
     ) -> Option<Arc<Expr>> {
+        if expr.is_supported() {
+            return Some(expr);
+        }
         let context = self.reference(0);
         match expr.references(&context) {
             Err(error) if error.code == Code::Unsupported => {

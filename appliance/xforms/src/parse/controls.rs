@@ -59,6 +59,14 @@ impl<'d> Loader<'d> {
         id
     }
 
+    /// Where an element is bound, or should be.
+    pub fn element_path(&self, id: ElementId) -> String {
+        match self.elements[id as usize].schema {
+            Some(place) if self.written[id as usize].is_empty() => self.path_of(place),
+            _ => self.written[id as usize].clone(),
+        }
+    }
+
     fn attach(&mut self, parent: Option<ElementId>, id: ElementId) {
         match parent {
             Some(parent) => self.elements[parent as usize].children.push(id),
@@ -74,14 +82,14 @@ impl<'d> Loader<'d> {
         parent: Option<ElementId>,
         reference: &str,
         kind: &str,
-    ) -> Result<Option<(SchemaId, String)>, String> {
+    ) -> Result<Option<SchemaId>, String> {
         let located = if let Some(id) = attribute(node, "bind") {
             match self.bind_ids.get(id) {
-                Some(Some(place)) => return Ok(Some((*place, self.path_of(*place)))),
+                Some(Some(place)) => return Ok(Some(*place)),
                 Some(None) => Located {
-                    path: format!("bind {id}"),
+                    path: format!("bind {id}").into(),
                     place: None,
-                    places: Vec::new(),
+                    places: super::Places::new(),
                     predicates: false,
                     instance: false,
                 },
@@ -120,16 +128,16 @@ impl<'d> Loader<'d> {
             return Err(String::new());
         }
         match located.place {
-            Some(place) => Ok(Some((place, located.path))),
+            Some(place) => Ok(Some(place)),
             None => {
                 let message = format!("{kind} bound to non-existent node: [{}]", located.path);
                 self.error(Problem::MissingNode, node, message);
                 if let Some(last) = self.last() {
-                    last.node = Some(located.path.clone());
+                    last.node = Some(located.path.to_string());
                     last.suggestion =
                         Some("Add the node to the main instance, or correct the reference.".into());
                 }
-                Err(located.path)
+                Err(located.path.into_owned())
             }
         }
     }
@@ -138,7 +146,7 @@ impl<'d> Loader<'d> {
         let kind = if repeat { "Repeat" } else { "Group" };
         let reference = if repeat { "nodeset" } else { "ref" };
         let bound = match self.binding(node, parent, reference, kind) {
-            Ok(Some((place, path))) => (Some(place), path),
+            Ok(Some(place)) => (Some(place), String::new()),
             Ok(None) if repeat => {
                 let message = "XForm Parse: <repeat> with no binding ('bind' or 'nodeset')";
                 self.error(Problem::Repeat, node, message);
@@ -146,7 +154,7 @@ impl<'d> Loader<'d> {
             }
             Ok(None) => {
                 let context = self.context(parent);
-                (Some(context), self.path_of(context))
+                (Some(context), String::new())
             }
             Err(path) => (Some(self.context(parent)), path),
         };
@@ -211,7 +219,7 @@ impl<'d> Loader<'d> {
 
     fn question(&mut self, node: Node<'d, 'd>, parent: Option<ElementId>, control: Control) {
         let bound = match self.binding(node, parent, "ref", "Question") {
-            Ok(Some((place, path))) => (Some(place), path),
+            Ok(Some(place)) => (Some(place), String::new()),
             Ok(None) if control == Control::Trigger => (None, String::new()),
             Ok(None) => {
                 self.error(
@@ -249,7 +257,6 @@ impl<'d> Loader<'d> {
             appearance: attribute(node, "appearance").map(Box::from),
             children: Vec::new(),
         };
-        let path = bound.1.clone();
         let id = self.add(element, bound.1, node);
         if let Some(place) = bound.0 {
             let first = &mut self.schema[place as usize].question;
@@ -259,6 +266,7 @@ impl<'d> Loader<'d> {
             self.question_child(child, id, control);
         }
         if control.is_select() {
+            let path = self.element_path(id);
             let question = self.elements[id as usize].question();
             let (listed, itemset) = question.map_or((0, false), |q| (q.choices.len(), q.itemset.is_some()));
             let message = match (listed > 0, itemset) {
@@ -329,10 +337,10 @@ impl<'d> Loader<'d> {
                 _ => {}
             }
         }
-        let path = self.written[id as usize].clone();
         let missing =
             if label.is_none() { "<item> without proper <label>" } else { "<item> without proper <value>" };
         let Some(value) = value.filter(|_| !label.is_none()) else {
+            let path = self.element_path(id);
             self.error(Problem::Choices, node, format!("{missing} in the question at {path}"));
             return None;
         };

@@ -263,8 +263,8 @@ impl Loader<'_> {
     fn add_labels(&self, diagnostics: &mut [Diagnostic]) {
         for diagnostic in diagnostics {
             let Some(node) = &diagnostic.node else { continue };
-            let element =
-                self.elements.iter().zip(&self.written).find(|(_, written)| *written == node).map(|(e, _)| e);
+            let mut ids = 0..self.elements.len();
+            let element = ids.find(|id| self.element_path(*id as u32) == *node).map(|id| &self.elements[id]);
             if let Some(label) = element.and_then(|e| self.plain_label(&e.label)) {
                 diagnostic.label = Some(label);
             }

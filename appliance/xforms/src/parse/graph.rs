@@ -1,12 +1,13 @@
 //! The order in which expressions run, what triggers them, and cycles among them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use bolster_xpath::{Code, PathRef};
 
 use super::{Loader, RawItem};
 use crate::definition::{Item, ItemId, ItemKind, SchemaId, Trigger, lineage};
 use crate::error::{Problem, Severity};
+use crate::{Map, Set};
 
 /// Places looked at in search of the shortest cycle; past this, any cycle will do.
 const SEARCH_MAX: usize = 4_000_000;
@@ -95,33 +96,40 @@ impl Loader<'_> {
 
     /// What will fail as soon as it is evaluated.
     fn warn_about(&mut self, item: &RawItem, dependencies: &[(PathRef, usize)]) {
-        let own = self.path_of(item.target);
         let what = item.kind.as_str();
         for (reference, _) in dependencies {
+            let known = match &reference.instance {
+                Some(id) => self.declares(id),
+                None => reference.levels.is_empty() || !self.places_of(reference).is_empty(),
+            };
+            if known {
+                continue;
+            }
+            let own = self.path_of(item.target);
             let (problem, message) = match &reference.instance {
-                Some(id) if !self.declares(id) => (
+                Some(id) => (
                     Problem::UnknownInstance,
                     format!(
                         "The {what} of {own} reads the instance \"{id}\", which the form does not declare."
                     ),
                 ),
-                None if self.places_of(reference).is_empty() && !reference.levels.is_empty() => (
+                None => (
                     Problem::MissingNode,
                     format!("The {what} of {own} reads {}, which does not exist.", self.print(reference)),
                 ),
-                _ => continue,
             };
             self.report(Severity::Warning, problem, item.line, message);
             if let Some(last) = self.last() {
-                last.node = Some(own.clone());
+                last.node = Some(own);
             }
         }
         for name in item.expr.host_functions() {
+            let own = self.path_of(item.target);
             if !matches!(&*name, "jr:itext" | "jr:choice-name" | "here") {
                 let message = format!("The {what} of {own} calls {name}(), which is not built in.");
                 self.report(Severity::Warning, Problem::UnknownFunction, item.line, message);
                 if let Some(last) = self.last() {
-                    last.node = Some(own.clone());
+                    last.node = Some(own);
                 }
             }
         }
@@ -146,7 +154,7 @@ impl Loader<'_> {
             return Vec::new();
         }
         let mut out: Vec<u32> = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = Set::default();
         for place in self.written(item) {
             for (reader, is_soft) in &readers[place as usize] {
                 if (soft || !is_soft) && seen.insert(*reader) {
@@ -159,7 +167,7 @@ impl Loader<'_> {
 
     /// A cycle among places that read each other directly.
     fn direct_cycle(&self, items: &[RawItem], readers: &[Vec<(u32, bool)>]) -> Option<Vec<SchemaId>> {
-        let mut edges: HashMap<SchemaId, Vec<SchemaId>> = HashMap::new();
+        let mut edges: Map<SchemaId, Vec<SchemaId>> = Map::default();
         for (place, readers) in readers.iter().enumerate() {
             for (reader, soft) in readers {
                 if !soft {
@@ -181,7 +189,7 @@ impl Loader<'_> {
         readers: &[Vec<(u32, bool)>],
         left: &[u32],
     ) -> Vec<SchemaId> {
-        let mut edges: HashMap<SchemaId, Vec<SchemaId>> = HashMap::new();
+        let mut edges: Map<SchemaId, Vec<SchemaId>> = Map::default();
         for at in left {
             let item = &items[*at as usize];
             if !item.kind.cascades() {
@@ -236,11 +244,11 @@ impl Loader<'_> {
         for (new, old) in order.iter().enumerate() {
             new_of[*old as usize] = new as ItemId;
         }
-        let mut targets: HashMap<(SchemaId, u8), u32> = HashMap::new();
+        let mut targets: Map<(SchemaId, u8), u32> = Map::default();
         for item in &raw {
             *targets.entry((item.target, item.kind as u8)).or_default() += 1;
         }
-        let overwritten: HashSet<SchemaId> = self
+        let overwritten: Set<SchemaId> = self
             .actions
             .iter()
             .map(|action| action.target)
@@ -293,7 +301,7 @@ impl Loader<'_> {
             return Box::default();
         }
         let depth = u8::try_from(self.schema[item.target as usize].multiples.len()).unwrap_or(u8::MAX);
-        let mut ties: HashMap<ItemId, u8> = HashMap::new();
+        let mut ties: Map<ItemId, u8> = Map::default();
         let mut pending = vec![item.target];
         while let Some(place) = pending.pop() {
             let level = &self.schema[place as usize];
@@ -342,16 +350,16 @@ fn rounds(after: &[Vec<u32>]) -> Result<Vec<u32>, Vec<u32>> {
 }
 
 /// The shortest cycle of a graph of places, in the direction of its edges.
-fn shortest_cycle(edges: &HashMap<SchemaId, Vec<SchemaId>>) -> Option<Vec<SchemaId>> {
+fn shortest_cycle(edges: &Map<SchemaId, Vec<SchemaId>>) -> Option<Vec<SchemaId>> {
     // What is on no cycle is peeled off first.
-    let mut incoming: HashMap<SchemaId, usize> = HashMap::new();
+    let mut incoming: Map<SchemaId, usize> = Map::default();
     for others in edges.values() {
         for other in others {
             *incoming.entry(*other).or_default() += 1;
         }
     }
     let mut free: Vec<SchemaId> = edges.keys().filter(|p| !incoming.contains_key(p)).copied().collect();
-    let mut gone: HashSet<SchemaId> = HashSet::new();
+    let mut gone: Set<SchemaId> = Set::default();
     while let Some(place) = free.pop() {
         gone.insert(place);
         for other in edges.get(&place).into_iter().flatten() {
@@ -368,7 +376,7 @@ fn shortest_cycle(edges: &HashMap<SchemaId, Vec<SchemaId>>) -> Option<Vec<Schema
     let mut best: Option<Vec<SchemaId>> = None;
     let mut spent = 0;
     for start in starts {
-        let mut from: HashMap<SchemaId, SchemaId> = HashMap::new();
+        let mut from: Map<SchemaId, SchemaId> = Map::default();
         let mut queue = VecDeque::from([start]);
         'search: while let Some(place) = queue.pop_front() {
             for next in edges.get(&place).into_iter().flatten() {

@@ -1,12 +1,12 @@
 //! `<itext>`: languages, texts, forms.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use roxmltree::Node;
 
 use super::Loader;
 use super::document::{attribute, elements};
+use crate::Map;
 use crate::error::{Problem, Severity};
 use crate::text::{Language, PLAIN, TextId};
 
@@ -30,7 +30,7 @@ impl<'d> Loader<'d> {
                 }
                 chosen = chosen.or(Some(self.itext.languages.len()));
             }
-            let mut language = Language { name: lang.into(), table: HashMap::new() };
+            let mut language = Language { name: lang.into(), table: Map::default() };
             for text in elements(translation).filter(|n| n.tag_name().name() == "text") {
                 self.itext_text(text, &mut language);
             }

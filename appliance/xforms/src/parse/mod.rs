@@ -12,12 +12,12 @@ mod labels;
 mod repeats;
 mod verify;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bolster_xpath::{Expr, Host, Name, Names, PathRef, Tree};
 use roxmltree::{Document, Node};
 
+use crate::Map;
 use crate::definition::{
     Action, ActionId, Element, ElementId, Event, FormDefinition, Instance, ItemKind, Schema, SchemaId,
     path_ref, schema_path,
@@ -92,13 +92,13 @@ pub(crate) struct Loader<'d> {
     line_starts: Vec<usize>,
     pub names: Names,
     diagnostics: Vec<Diagnostic>,
-    expressions: HashMap<Box<str>, Arc<Expr>>,
+    expressions: Map<Box<str>, Arc<Expr>>,
     pub schema: Vec<Schema>,
-    pub places: HashMap<(SchemaId, Name, bool), SchemaId>,
+    pub places: Map<(SchemaId, Name, bool), SchemaId>,
     pub tree: Option<Tree>,
     pub instances: Vec<Instance>,
-    pub bind_ids: HashMap<String, Option<SchemaId>>,
-    pub flags: HashMap<SchemaId, InitialFlags>,
+    pub bind_ids: Map<String, Option<SchemaId>>,
+    pub flags: Map<SchemaId, InitialFlags>,
     pub items: Vec<RawItem>,
     pub itext: Itext,
     pub has_itext: bool,
@@ -110,7 +110,7 @@ pub(crate) struct Loader<'d> {
     pub actions: Vec<Action>,
     pub events: Vec<(Event, ActionId)>,
     pub action_targets: Vec<(SchemaId, (u32, u32))>,
-    pub submissions: HashMap<String, actions::Submission>,
+    pub submissions: Map<String, actions::Submission>,
     pub title: Option<String>,
     pub name: Option<String>,
     pub xmlns: Option<String>,
@@ -118,7 +118,7 @@ pub(crate) struct Loader<'d> {
     pub prefixes: Vec<(Box<str>, Box<str>)>,
     pub counted: bool,
     /// Numbers of the expressions in placeholders.
-    pub outputs: HashMap<String, u32>,
+    pub outputs: Map<String, u32>,
     instance_nodes: usize,
 }
 
@@ -163,13 +163,13 @@ impl<'d> Loader<'d> {
             line_starts,
             names: Names::new(),
             diagnostics: Vec::new(),
-            expressions: HashMap::new(),
+            expressions: Map::default(),
             schema: Vec::new(),
-            places: HashMap::new(),
+            places: Map::default(),
             tree: None,
             instances: Vec::new(),
-            bind_ids: HashMap::new(),
-            flags: HashMap::new(),
+            bind_ids: Map::default(),
+            flags: Map::default(),
             items: Vec::new(),
             itext: Itext::default(),
             has_itext: false,
@@ -181,14 +181,14 @@ impl<'d> Loader<'d> {
             actions: Vec::new(),
             events: Vec::new(),
             action_targets: Vec::new(),
-            submissions: HashMap::new(),
+            submissions: Map::default(),
             title: None,
             name: None,
             xmlns: None,
             root_namespace: None,
             prefixes: Vec::new(),
             counted: false,
-            outputs: HashMap::new(),
+            outputs: Map::default(),
             instance_nodes: 0,
         }
     }
@@ -370,7 +370,7 @@ impl<'d> Loader<'d> {
     }
 
     /// Finds the place a path denotes.
-    pub fn locate(&mut self, text: &str, context: SchemaId) -> Result<Located, String> {
+    pub fn locate<'t>(&mut self, text: &'t str, context: SchemaId) -> Result<Located<'t>, String> {
         if let Some(found) = self.locate_plain(text) {
             return Ok(found);
         }
@@ -381,7 +381,7 @@ impl<'d> Loader<'d> {
             Ok(None) => return Err(format!("Expected XPath path, got XPath expression: [{text}]")),
             Err(e) => return Err(format!("[{text}]: {e}")),
         };
-        let path = self.print(&reference);
+        let path = self.print(&reference).into();
         let places = self.places_of(&reference);
         let predicates = expr.has_predicates();
         let instance = reference.instance.is_some();
@@ -389,7 +389,7 @@ impl<'d> Loader<'d> {
     }
 
     /// A path that is only slashes and names needs no parser.
-    fn locate_plain(&self, text: &str) -> Option<Located> {
+    fn locate_plain<'t>(&self, text: &'t str) -> Option<Located<'t>> {
         let rest = text.strip_prefix('/')?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.' | b'@');
         if rest.is_empty() || !rest.bytes().all(plain) || rest.contains("//") || rest.ends_with('/') {
@@ -414,9 +414,9 @@ impl<'d> Loader<'d> {
         }
         let place = place?;
         Some(Located {
-            path: text.to_owned(),
+            path: text.into(),
             place: Some(place),
-            places: vec![place],
+            places: Places::from_slice(&[place]),
             predicates: false,
             instance: false,
         })
@@ -445,17 +445,17 @@ impl<'d> Loader<'d> {
     }
 
     /// The places of the main instance a reference may mean; several for `*`.
-    pub fn places_of(&self, reference: &PathRef) -> Vec<SchemaId> {
+    pub fn places_of(&self, reference: &PathRef) -> Places {
         if reference.instance.is_some() {
-            return Vec::new();
+            return Places::new();
         }
         let mut levels = reference.levels.iter();
-        let Some(first) = levels.next() else { return Vec::new() };
-        let Some(root) = self.root() else { return Vec::new() };
+        let Some(first) = levels.next() else { return Places::new() };
+        let Some(root) = self.root() else { return Places::new() };
         if first.attribute || first.name.is_some_and(|name| name != self.schema[0].name) {
-            return Vec::new();
+            return Places::new();
         }
-        let mut found = vec![root];
+        let mut found = Places::from_slice(&[root]);
         for level in levels {
             found = match level.name {
                 Some(name) => found
@@ -473,12 +473,15 @@ impl<'d> Loader<'d> {
     }
 }
 
+/// Mostly one place.
+pub(crate) type Places = smallvec::SmallVec<[SchemaId; 2]>;
+
 /// What a path denotes.
-pub(crate) struct Located {
+pub(crate) struct Located<'t> {
     /// The path, absolute.
-    pub path: String,
+    pub path: std::borrow::Cow<'t, str>,
     pub place: Option<SchemaId>,
-    pub places: Vec<SchemaId>,
+    pub places: Places,
     pub predicates: bool,
     /// It lies in another instance.
     pub instance: bool,
