@@ -9,6 +9,7 @@
 //! - `form fill` asks for one line at a time and never loses an answer: it ends with a submission, or with a draft.
 
 mod args;
+mod bench;
 mod check;
 mod fill;
 mod host;
@@ -16,6 +17,7 @@ mod instances;
 mod xpath;
 
 pub use args::{CheckCommand, FillCommand, NamedFile, XpathCommand};
+pub use bench::{FormsReport, bench};
 pub use check::check;
 pub use fill::fill;
 pub use xpath::xpath;

@@ -21,10 +21,18 @@ const MARK: &str = "bench-folder";
 
 /// Measures; the figures, and their text for people.
 pub fn run(command: &BenchCommand, clock: &dyn Clock) -> Result<(Value, String)> {
-    let folder = BenchFolder::make(&command.dir)?;
-    let BenchName::Submissions = command.name;
-    let report = submissions::measure(command, clock, &folder.0)?;
-    Ok((serde_json::to_value(&report)?, report.text()))
+    match command.name {
+        BenchName::Submissions => {
+            let folder = BenchFolder::make(&command.dir)?;
+            let report = submissions::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Forms => {
+            let form = command.form.as_deref();
+            let report = bolster_form_cli::bench(form, &command.instances, clock, &bolster_env::OsRandom)?;
+            Ok((report.json(), report.text()))
+        }
+    }
 }
 
 /// Whether a folder was made by a benchmark.
