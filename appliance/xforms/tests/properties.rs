@@ -173,6 +173,11 @@ proptest! {
         let options = OpenOptions { saved: Some(&draft), ..OpenOptions::default() };
         let mut resumed = Session::open(session.definition(), &options, &NoHost).expect("it resumes");
         prop_assert_eq!(sorted(&session), sorted(&resumed), "{}", text);
+        // Written, read and written again, it is the same.
+        let second = resumed.draft(&NoHost).expect("a draft");
+        let options = OpenOptions { saved: Some(&second), ..OpenOptions::default() };
+        let again = Session::open(session.definition(), &options, &NoHost).expect("it resumes");
+        prop_assert_eq!(&second, &again.draft(&NoHost).expect("a draft"));
         let at = dice.at;
         for _ in 0..steps {
             act(&mut session, &mut dice);

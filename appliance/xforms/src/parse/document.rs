@@ -94,31 +94,24 @@ fn check_shape(text: &str, limits: &FormLimits) -> Result<Vec<usize>, XmlError> 
             Some(b'?' | b'!') | None => continue,
             Some(_) => {}
         }
-        let mut quote = 0u8;
-        let mut equals = 0;
+        let mut attributes = 0;
         let mut closed = false;
-        let mut end = rest.len();
-        for (index, &byte) in rest.iter().enumerate() {
-            match byte {
-                _ if quote != 0 => {
-                    if byte == quote {
-                        quote = 0;
-                    } else if byte == b'<' {
-                        stray.push(at + index);
-                    }
-                }
-                b'"' | b'\'' => quote = byte,
-                b'=' => equals += 1,
-                b'>' => {
-                    closed = index > 0 && rest[index - 1] == b'/';
-                    end = index;
-                    break;
-                }
-                _ => {}
+        let mut end = 0;
+        while let Some(found) = memchr::memchr3(b'"', b'\'', b'>', &rest[end..]) {
+            let here = end + found;
+            end = here + 1;
+            if rest[here] == b'>' {
+                closed = here > 0 && rest[here - 1] == b'/';
+                break;
             }
+            let length = memchr::memchr(rest[here], &rest[end..]).unwrap_or(rest.len() - end);
+            let value = &rest[end..end + length];
+            stray.extend(memchr::memchr_iter(b'<', value).map(|in_value| at + end + in_value));
+            end = (end + length + 1).min(rest.len());
+            attributes += 1;
         }
         at += end;
-        if equals > ATTRIBUTES_MAX {
+        if attributes > ATTRIBUTES_MAX {
             return Err(over("attributes", ATTRIBUTES_MAX));
         }
         if !closed {

@@ -151,7 +151,8 @@ impl Loader<'_> {
     }
 
     fn value_error(&mut self, place: SchemaId, message: String) {
-        self.report(Severity::Error, Problem::Value, (0, 0), message);
+        let at = self.place_position(place);
+        self.report(Severity::Error, Problem::Value, at, message);
         let path = self.path_of(place);
         if let Some(last) = self.last() {
             last.node = Some(path);
@@ -231,6 +232,8 @@ impl Loader<'_> {
         let names_max = self.names.len() + STRAY_NAMES_MAX;
         let stray = self.stray_place();
         let on = |event: Event| self.events.iter().filter(|e| e.0 == event).map(|e| e.1).collect();
+        self.schema.shrink_to_fit();
+        self.elements.shrink_to_fit();
         Ok(FormDefinition {
             on_ready: on(Event::Ready),
             on_insert: on(Event::Insert),

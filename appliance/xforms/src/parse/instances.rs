@@ -97,7 +97,7 @@ impl<'d> Loader<'d> {
     }
 
     /// The place of a name below another; made if it is new.
-    fn place(&mut self, parent: SchemaId, name: Name, attribute: bool) -> SchemaId {
+    fn place(&mut self, parent: SchemaId, name: Name, attribute: bool, at: usize) -> SchemaId {
         if let Some(&known) = self.places.get(&(parent, name, attribute)) {
             return known;
         }
@@ -120,13 +120,14 @@ impl<'d> Loader<'d> {
         if parent != NOWHERE {
             self.schema[parent as usize].children.push(place);
         }
+        self.offsets.push(at);
         self.places.insert((parent, name, attribute), place);
         place
     }
 
     /// The place of attributes that no form declares; nothing depends on it.
     pub fn stray_place(&mut self) -> SchemaId {
-        self.place(NOWHERE, self.names.intern(""), true)
+        self.place(NOWHERE, self.names.intern(""), true, 0)
     }
 
     fn main_instance(&mut self, root: Node<'d, 'd>) {
@@ -147,7 +148,7 @@ impl<'d> Loader<'d> {
             }
         }
         let name = self.names.intern(root.tag_name().name());
-        let place = self.place(NOWHERE, name, false);
+        let place = self.place(NOWHERE, name, false, root.range().start);
         let mut tree = Tree::new(&self.names, name);
         let mut pending = vec![(root, NodeId(0), place)];
         let mut templates: Vec<(NodeId, Name)> = Vec::new();
@@ -158,7 +159,7 @@ impl<'d> Loader<'d> {
             for child in elements(node) {
                 leaf = false;
                 let name = self.names.intern(child.tag_name().name());
-                let below = self.place(place, name, false);
+                let below = self.place(place, name, false, child.range().start);
                 let id = tree.append(at, name);
                 let own = child.tag_name().namespace().unwrap_or("");
                 if own != namespace.unwrap_or("") && self.schema[below as usize].namespace.is_none() {
@@ -197,7 +198,7 @@ impl<'d> Loader<'d> {
                 _ => {}
             }
             let name = self.names.intern(attribute.name());
-            let below = self.place(place, name, true);
+            let below = self.place(place, name, true, node.range().start);
             if let Some(uri) = attribute.namespace() {
                 self.schema[below as usize].namespace = Some(uri.into());
             }

@@ -117,6 +117,8 @@ pub(crate) struct Loader<'d> {
     pub root_namespace: Option<Arc<str>>,
     pub prefixes: Vec<(Box<str>, Box<str>)>,
     pub counted: bool,
+    /// Where in the text each place was first written.
+    pub offsets: Vec<usize>,
     /// Numbers of the expressions in placeholders.
     pub outputs: Map<String, u32>,
     instance_nodes: usize,
@@ -156,6 +158,8 @@ pub(crate) fn is_control(name: &str) -> bool {
 impl<'d> Loader<'d> {
     fn new(document: &'d Document<'d>, limits: &'d FormLimits) -> Self {
         let bytes = document.input_text().as_bytes();
+        // Most of a form are nodes and binds; a guess that is off costs little.
+        let guess = document.input_text().len() / 160 + 16;
         let line_starts = memchr::memchr_iter(b'\n', bytes).map(|at| at + 1).collect();
         Loader {
             document,
@@ -164,16 +168,16 @@ impl<'d> Loader<'d> {
             names: Names::new(),
             diagnostics: Vec::new(),
             expressions: Map::default(),
-            schema: Vec::new(),
+            schema: Vec::with_capacity(guess),
             places: Map::default(),
             tree: None,
             instances: Vec::new(),
             bind_ids: Map::default(),
             flags: Map::default(),
-            items: Vec::new(),
+            items: Vec::with_capacity(guess / 2),
             itext: Itext::default(),
             has_itext: false,
-            elements: Vec::new(),
+            elements: Vec::with_capacity(guess),
             lines: Vec::new(),
             written: Vec::new(),
             top: Vec::new(),
@@ -188,6 +192,7 @@ impl<'d> Loader<'d> {
             root_namespace: None,
             prefixes: Vec::new(),
             counted: false,
+            offsets: Vec::with_capacity(guess),
             outputs: Map::default(),
             instance_nodes: 0,
         }
@@ -315,7 +320,11 @@ impl<'d> Loader<'d> {
 
     /// Line and column of an element.
     pub fn position(&self, node: Node<'_, '_>) -> (u32, u32) {
-        let at = node.range().start;
+        self.position_of(node.range().start)
+    }
+
+    /// Line and column of an offset.
+    fn position_of(&self, at: usize) -> (u32, u32) {
         let line = self.line_starts.partition_point(|start| *start <= at);
         let start = if line == 0 { 0 } else { self.line_starts[line - 1] };
         (line as u32 + 1, (at - start) as u32 + 1)
@@ -359,6 +368,11 @@ impl<'d> Loader<'d> {
         let expr = Arc::new(Expr::parse_within(text, &self.names, &self.limits.expressions)?);
         self.expressions.insert(text.into(), expr.clone());
         Ok(expr)
+    }
+
+    /// Line and column of the first node of a place.
+    pub fn place_position(&self, place: SchemaId) -> (u32, u32) {
+        self.offsets.get(place as usize).map_or((0, 0), |at| self.position_of(*at))
     }
 
     pub fn path_of(&self, place: SchemaId) -> String {

@@ -62,7 +62,8 @@ impl Loader<'_> {
             } else {
                 format!("Warning: template node found for ref that is not repeatable; ignoring... [{path}]")
             };
-            self.report(Severity::Warning, Problem::Repeat, (0, 0), message);
+            let at = self.place_position(place);
+            self.report(Severity::Warning, Problem::Repeat, at, message);
             tree.remove(node);
         }
     }

@@ -3,6 +3,7 @@
 mod actions;
 mod agenda;
 mod answer;
+mod choices;
 mod env;
 mod index;
 mod journal;

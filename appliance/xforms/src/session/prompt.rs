@@ -1,13 +1,13 @@
 //! What a position shows.
 
-use bolster_xpath::{DataSource, Datum, NodeId, NodeRef, Nodeset, Value};
+use bolster_xpath::{DataSource, Datum, NodeId, NodeRef, Value};
 
 use super::Session;
 use super::env::{At, Op};
 use super::index::{FormIndex, Level, Path};
 use super::walk::Kind;
 use crate::data::{self, DataType};
-use crate::definition::{Control, ElementId, Itemset, Question};
+use crate::definition::{Control, ElementId, Question};
 use crate::error::{FormCode, FormError};
 use crate::flags;
 use crate::host::FormHost;
@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    fn media(&self, op: &Op<'_>, text: &Text, node: Option<NodeId>) -> Result<Media, FormError> {
+    pub(crate) fn media(&self, op: &Op<'_>, text: &Text, node: Option<NodeId>) -> Result<Media, FormError> {
         if !matches!(text, Text::Itext(_)) {
             return Ok(Media::default());
         }
@@ -247,7 +247,7 @@ impl Session {
     }
 
     /// The short form of a text, if it is another one than the caption.
-    fn short(
+    pub(crate) fn short(
         &self,
         op: &Op<'_>,
         text: &Text,
@@ -346,66 +346,6 @@ impl Session {
         }
         let choices = self.choices(op, question, node)?;
         Ok(self.shown(question, &choices, node))
-    }
-
-    fn choices(&self, op: &Op<'_>, question: &Question, node: NodeId) -> Result<Vec<Choice>, FormError> {
-        if let Some(itemset) = &question.itemset {
-            return self.dynamic_choices(op, itemset, node);
-        }
-        let mut out = Vec::with_capacity(question.choices.len());
-        for choice in &question.choices {
-            let label = self.caption(op, &choice.label, Some(node), &[])?;
-            let short = self.short(op, &choice.label, Some(node), &label)?;
-            let media = self.media(op, &choice.label, Some(node))?;
-            out.push(Choice { value: choice.value.to_string(), label, short, media });
-        }
-        Ok(out)
-    }
-
-    fn dynamic_choices(
-        &self,
-        op: &Op<'_>,
-        itemset: &Itemset,
-        node: NodeId,
-    ) -> Result<Vec<Choice>, FormError> {
-        let evaluated = self.eval(op, &itemset.nodeset, Some(node), |value, context| {
-            let Value::Nodes(nodes) = value else { return Ok(Vec::new()) };
-            if let Some(error) = nodes.invalid {
-                return Err(*error);
-            }
-            let original = context.node;
-            let mut out = Vec::with_capacity(nodes.nodes.len());
-            let Nodeset { instance, source, nodes, .. } = nodes;
-            for (number, &node) in nodes.iter().enumerate() {
-                let at = At { node: Some(NodeRef { instance, source, node }), original, ..At::default() };
-                let text = |expr| self.eval_at(op, expr, at, |v, cx| Ok(v.to_text(cx)?.into_owned()));
-                let label = text(&itemset.label)?;
-                let value = match &itemset.value {
-                    Some(expr) => text(expr)?,
-                    None => format!("dynamic:{number}"),
-                };
-                let sort = itemset.sort.as_ref().map(text).transpose()?;
-                out.push((sort, value, label));
-            }
-            Ok(out)
-        });
-        let mut items = evaluated.map_err(|error| FormError::of(&error, itemset.nodeset.text(), ""))?;
-        if itemset.sort.is_some() {
-            items.sort_by(|a, b| a.0.cmp(&b.0));
-        }
-        let mut out = Vec::with_capacity(items.len());
-        for (_, value, label) in items {
-            if !itemset.label_is_itext {
-                out.push(Choice { value, label: Some(label), ..Choice::default() });
-                continue;
-            }
-            let text = self.def.itext.id(&label).map_or(Text::None, Text::Itext);
-            let label = self.caption(op, &text, Some(node), &[])?;
-            let short = self.short(op, &text, Some(node), &label)?;
-            let media = self.media(op, &text, Some(node))?;
-            out.push(Choice { value, label, short, media });
-        }
-        Ok(out)
     }
 
     fn group(&self, op: &Op<'_>, levels: &[Level], id: ElementId) -> Result<GroupPrompt, FormError> {
