@@ -214,7 +214,8 @@ fn clock_text(ms: i64) -> String {
 fn geopoint(text: &str) -> Result<Datum, String> {
     let mut parts = [0f64; 4];
     let mut count = 0;
-    for piece in text.split(' ') {
+    // Blanks at the end do not count; others would be empty numbers.
+    for piece in text.trim_end_matches(' ').split(' ') {
         let number =
             decimal(piece).ok_or_else(|| format!("Invalid cast of data [{text}] to type GeoPoint"))?;
         let part = parts.get_mut(count).ok_or("More than four numbers provided")?;
@@ -357,6 +358,8 @@ mod tests {
             (DateTime, "2024-01-31T08:15", Some("2024-01-31T08:15:00.000Z")),
             (Time, "10:00+02:00", Some("08:00:00.000")),
             (Geopoint, "1 2", Some("1.0 2.0 0.0 0.0")),
+            (Geopoint, "1 2 ", Some("1.0 2.0 0.0 0.0")),
+            (Geopoint, "1  2", None),
             (Geopoint, "1 2 3 4 5", None),
             (Choices, "a  b", Some("a b")),
             (Boolean, "true", Some("1")),

@@ -21,7 +21,9 @@ impl Session {
     /// Makes the entry at the slot `index`, which becomes the current position.
     pub fn new_repeat(&mut self, index: &FormIndex, host: &dyn FormHost) -> Result<(), FormError> {
         let FormIndex::At(Path(levels)) = index else { return Err(no_slot(index)) };
-        if self.kind(levels) != Some(Kind::NewEntry) {
+        let slot = matches!(self.kind(levels), Some(Kind::NewEntry | Kind::Entry));
+        let next = levels.last().is_some_and(|level| level.entry == self.entry_count(levels));
+        if !slot || !next || self.node_of(levels).is_some() {
             return Err(no_slot(index));
         }
         let op = Op::new(host, self);
