@@ -152,6 +152,23 @@ fn all_problems_are_reported_together() {
 }
 
 #[test]
+fn siblings_far_apart_are_all_there() {
+    let names: String = (0..100).map(|n| format!("<n{n}>1</n{n}>")).collect();
+    let text = form(
+        &format!("{names}{names}<s/><t/>"),
+        "<bind nodeset=\"/data/s\" calculate=\"count(/data/n99)\"/>\
+         <bind nodeset=\"/data/n99\" calculate=\"'x'\"/>\
+         <bind nodeset=\"/data/t\" calculate=\"join('', /data/n99)\"/>",
+        "",
+    );
+    let session = open(&text).expect("it opens");
+    let value = |path: &str| {
+        session.state(&NoHost).into_iter().find(|node| node.path == path).and_then(|node| node.value)
+    };
+    assert_eq!((value("/data/s").as_deref(), value("/data/t").as_deref()), (Some("2"), Some("xx")));
+}
+
+#[test]
 fn odd_drafts_are_refused_or_read() {
     let text = form(
         "<a/><r jr:template=\"\"><q/></r>",

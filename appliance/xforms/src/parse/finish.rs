@@ -66,15 +66,14 @@ impl Loader<'_> {
 
     /// Finds the places where several nodes may be, and the only node of the others.
     fn layout(&mut self, tree: &Tree, places: &[SchemaId], nodes: &[NodeId]) {
+        // The parent below which a place was seen last.
+        let mut seen: Vec<Option<NodeId>> = vec![None; self.schema.len()];
         for node in nodes {
-            let mut seen: Vec<SchemaId> = Vec::new();
             for child in tree.child_nodes(*node).filter(|c| !tree.is_template(*c)) {
-                let place = places[child.0 as usize];
-                // Attributes of no interest here; siblings are compared only while they are few or alike.
-                if seen.last() == Some(&place) || (seen.len() < 64 && seen.contains(&place)) {
-                    self.schema[place as usize].multiple = true;
+                let place = places[child.0 as usize] as usize;
+                if seen[place].replace(*node) == Some(*node) {
+                    self.schema[place].multiple = true;
                 }
-                seen.push(place);
             }
         }
         for place in 0..self.schema.len() {

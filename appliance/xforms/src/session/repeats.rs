@@ -66,7 +66,7 @@ impl Session {
         if end {
             last = self.tree.child_nodes(parent).last().unwrap_or(last);
         }
-        let entry = self.copy_entry(template, parent, last, place);
+        let entry = self.copy_entry(template, parent, last);
         journal.note(Undo::Inserted(entry));
         self.float_templates(entry);
         let done = self.run_insert_actions(op, entry, journal)?;
@@ -82,13 +82,7 @@ impl Session {
     }
 
     /// Copies a template to the place after `after`.
-    pub(crate) fn copy_entry(
-        &mut self,
-        template: NodeId,
-        parent: NodeId,
-        after: NodeId,
-        place: SchemaId,
-    ) -> NodeId {
+    pub(crate) fn copy_entry(&mut self, template: NodeId, parent: NodeId, after: NodeId) -> NodeId {
         let mut next = None;
         let mut seen = false;
         for child in self.tree.child_nodes(parent) {
@@ -101,19 +95,13 @@ impl Session {
         let entry = self.tree.copy_subtree(template, parent, next);
         self.places.resize(self.tree.capacity(), 0);
         // The copy has the shape of the template: both are walked side by side.
-        let mut pending = vec![(entry, place)];
-        while let Some((node, place)) = pending.pop() {
-            self.places[node.0 as usize] = place;
-            for attribute in self.tree.attributes(node).collect::<Vec<_>>() {
-                if let Some(below) = self.def.child(place, self.tree.name(attribute), true) {
-                    self.places[attribute.0 as usize] = below;
-                }
+        let mut pending = vec![(template, entry)];
+        while let Some((old, new)) = pending.pop() {
+            self.places[new.0 as usize] = self.places[old.0 as usize];
+            for (old, new) in self.tree.attributes(old).zip(self.tree.attributes(new)) {
+                self.places[new.0 as usize] = self.places[old.0 as usize];
             }
-            for child in self.tree.child_nodes(node) {
-                if let Some(below) = self.def.child(place, self.tree.name(child), false) {
-                    pending.push((child, below));
-                }
-            }
+            pending.extend(self.tree.child_nodes(old).zip(self.tree.child_nodes(new)));
         }
         let above = self.tree.flags(parent);
         self.tree.set_relevant(entry, self.tree.flags(entry) & TreeFlags::IRRELEVANT == 0);

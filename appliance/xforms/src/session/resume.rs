@@ -4,6 +4,7 @@ use bolster_xpath::{DataSource, Datum, NodeId};
 use roxmltree::Node;
 
 use super::Session;
+use crate::Map;
 use crate::data;
 use crate::error::{FormCode, FormError};
 use crate::host::FormHost;
@@ -84,15 +85,19 @@ impl Session {
         pending: &mut Vec<(NodeId, Node<'a, 'd>)>,
     ) -> Result<(), FormError> {
         let def = self.def.clone();
+        let mut by_name: Map<&str, Vec<Node<'a, 'd>>> = Map::default();
+        for element in elements(incoming) {
+            by_name.entry(element.tag_name().name()).or_default().push(element);
+        }
         for child in children {
             let place = self.place(child);
             let own = &def.schema[place as usize];
             let name = def.names.text(own.name);
-            let mut named = elements(incoming).filter(|n| n.tag_name().name() == &*name);
+            let named = by_name.get(&*name).map_or(&[][..], |found| found);
             if !own.repeat {
                 // Several nodes of one name all take the first that comes in, as in the original.
-                match named.next() {
-                    Some(found) => pending.push((child, found)),
+                match named.first() {
+                    Some(found) => pending.push((child, *found)),
                     None => self.tree.set_relevant(child, false),
                 }
                 continue;
@@ -104,8 +109,8 @@ impl Session {
             let mut last = child;
             for found in named {
                 self.check_size()?;
-                last = self.copy_entry(child, node, last, place);
-                pending.push((last, found));
+                last = self.copy_entry(child, node, last);
+                pending.push((last, *found));
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use bolster_xpath::{DataSource, Datum, NodeId};
 
 use super::Session;
+use crate::Map;
 use crate::data;
 use crate::flags;
 use crate::host::FormHost;
@@ -36,19 +37,12 @@ impl Session {
                 out.push(self.node_state(attribute, format!("{path}/@{name}"), host));
             }
             let from = pending.len();
-            let mut seen: Vec<(bolster_xpath::Name, usize)> = Vec::new();
+            let mut seen: Map<bolster_xpath::Name, usize> = Map::default();
             for child in self.tree.child_nodes(node).filter(|child| !self.tree.is_template(*child)) {
                 let name = self.tree.name(child);
-                let number = match seen.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, number)) => {
-                        *number += 1;
-                        *number
-                    }
-                    None => {
-                        seen.push((name, 1));
-                        1
-                    }
-                };
+                let number = seen.entry(name).or_default();
+                *number += 1;
+                let number = *number;
                 let text = self.def.names.text(name);
                 let repeat = self.def.schema[self.place(child) as usize].repeat;
                 let path = if repeat || number > 1 {

@@ -3,6 +3,7 @@
 use bolster_xpath::{DataSource, Datum, NodeId};
 
 use super::Session;
+use crate::Map;
 use crate::data;
 use crate::error::{FormCode, FormError};
 use crate::host::FormHost;
@@ -170,14 +171,12 @@ impl Writer<'_> {
         let several =
             out.iter().any(|child| self.session.def.schema[self.session.place(*child) as usize].multiple);
         if several {
-            let mut order: Vec<u32> = Vec::new();
+            let mut order: Map<u32, usize> = Map::default();
             for child in tree.child_nodes(node).filter(|child| !tree.is_template(*child)) {
-                let place = self.session.place(child);
-                if order.last() != Some(&place) && !order.contains(&place) {
-                    order.push(place);
-                }
+                let next = order.len();
+                order.entry(self.session.place(child)).or_insert(next);
             }
-            out.sort_by_cached_key(|child| order.iter().position(|p| *p == self.session.place(*child)));
+            out.sort_by_cached_key(|child| order.get(&self.session.place(*child)).copied());
         }
         out
     }
