@@ -52,13 +52,20 @@ fn entity_bombs_are_not_expanded() {
 fn limits_of_documents_are_named() {
     let deep = form(&("<a>".repeat(100) + &"</a>".repeat(100)), "", "");
     let wide = form(&"<a/>".repeat(20_000), "", "");
-    let crowded = format!("<x {}/>", (0..1000).map(|n| format!("a{n}='' ")).collect::<String>());
+    let crowded = format!("<x {}/>", (0..10_000).map(|n| format!("a{n}='>' ")).collect::<String>());
     let spaces = format!("<x>{}</x>", "<y xmlns:a='b'/>".repeat(20_000));
     for (text, limit) in [(deep, "depth"), (wide, "nodes"), (crowded, "attributes"), (spaces, "namespaces")] {
         let error = parse(&text).expect_err("the form is refused").to_string();
         assert!(error.contains(&format!("limit: {limit}")), "{error}");
     }
     assert!(parse(&" ".repeat(2 << 20)).expect_err("too long").to_string().contains("limit: bytes"));
+}
+
+#[test]
+fn nesting_of_any_depth_is_refused() {
+    let deep = "<a>".repeat(300_000) + &"</a>".repeat(300_000);
+    let error = FormDefinition::parse(&deep, &LoadOptions::default(), &NoHost).expect_err("too deep");
+    assert!(error.to_string().contains("limit: depth"), "{error}");
 }
 
 #[test]

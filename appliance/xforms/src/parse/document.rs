@@ -1,6 +1,7 @@
 //! Reading the XML of a form: bounds, attributes, text runs.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -16,7 +17,6 @@ const ATTRIBUTES_MAX: usize = 512;
 const DECLARATIONS_MAX: usize = 16_384;
 
 /// Why a document was not read.
-#[derive(Clone)]
 pub(crate) struct XmlError {
     pub message: String,
     pub line: u32,
@@ -29,99 +29,123 @@ fn over(what: &str, bound: usize) -> XmlError {
     XmlError { message, line: 0, column: 0, limit: true }
 }
 
-/// Text that is ready to be read.
-pub(crate) fn prepare<'t>(text: &'t str, limits: &FormLimits) -> Result<Cow<'t, str>, XmlError> {
+/// Attributes of one document that do no harm, however they are spread.
+const HARMLESS_MAX: usize = 8_192;
+
+/// Reads a document within the limits and hands it on.
+pub(crate) fn with_document<R>(
+    text: &str,
+    limits: &FormLimits,
+    then: impl FnOnce(&Document<'_>) -> R,
+) -> Result<R, XmlError> {
     if text.len() > limits.bytes {
         return Err(over("bytes", limits.bytes));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let stray = check_shape(text, limits)?;
-    if stray.is_empty() {
-        return Ok(Cow::Borrowed(text));
+    check_crowds(text.as_bytes())?;
+    match read(text, limits) {
+        Ok(document) => Ok(then(&document)),
+        Err(error) if error.limit => Err(error),
+        // Old forms have `<` in expressions, which the original reads.
+        Err(error) => match with_escapes(text) {
+            Some(text) => read(&text, limits).map(|document| then(&document)),
+            None => Err(error),
+        },
     }
-    // Old forms have `<` in expressions, which the original reads.
-    let mut out = String::with_capacity(text.len() + 3 * stray.len());
-    let mut from = 0;
-    for at in stray {
-        out.push_str(&text[from..at]);
-        out.push_str("&lt;");
-        from = at + 1;
-    }
-    out.push_str(&text[from..]);
-    Ok(Cow::Owned(out))
 }
 
-/// Reads a document within the limits; the text comes from [`prepare`].
-pub(crate) fn read<'t>(text: &'t str, limits: &FormLimits) -> Result<Document<'t>, XmlError> {
+fn read<'t>(text: &'t str, limits: &FormLimits) -> Result<Document<'t>, XmlError> {
     let nodes_limit = u32::try_from(limits.nodes).unwrap_or(u32::MAX);
     let options = ParsingOptions { nodes_limit, ..ParsingOptions::default() };
-    Document::parse_with_options(text, options).map_err(|error| {
+    let document = Document::parse_with_options(text, options).map_err(|error| {
         if matches!(error, roxmltree::Error::NodesLimitReached) {
             return over("nodes", limits.nodes);
         }
         let at = error.pos();
         let message = format!("XML Syntax Error at Line: {}, Column: {}! {error}", at.row, at.col);
         XmlError { message, line: at.row, column: at.col, limit: false }
-    })
+    })?;
+    check_depth(&document, limits.depth)?;
+    Ok(document)
 }
 
-/// Refuses what would be slow to read: deep nesting, crowds of attributes or of namespaces. Gives the places where
-/// `<` stands in an attribute.
-fn check_shape(text: &str, limits: &FormLimits) -> Result<Vec<usize>, XmlError> {
-    let mut stray = Vec::new();
-    let bytes = text.as_bytes();
+fn check_depth(document: &Document<'_>, bound: usize) -> Result<(), XmlError> {
+    let mut depths: Vec<u32> = Vec::new();
+    for node in document.descendants() {
+        let above = node.parent().and_then(|parent| depths.get(parent.id().get_usize())).copied();
+        let depth = above.map_or(0, |above| above + u32::from(node.is_element()));
+        if depth as usize > bound {
+            return Err(over("depth", bound));
+        }
+        depths.push(depth);
+    }
+    Ok(())
+}
+
+/// Refuses what would be slow to read: crowds of attributes on one element, or of namespaces.
+fn check_crowds(bytes: &[u8]) -> Result<(), XmlError> {
     if memchr::memmem::find_iter(bytes, b"xmlns").take(DECLARATIONS_MAX + 1).count() > DECLARATIONS_MAX {
         return Err(over("namespaces", DECLARATIONS_MAX));
     }
-    let mut depth = 0usize;
+    // So few attributes could even stand on one element.
+    let quotes = memchr::memchr_iter(b'"', bytes).count() + memchr::memchr_iter(b'\'', bytes).count();
+    if quotes <= 2 * HARMLESS_MAX {
+        return Ok(());
+    }
+    let mut crowded = false;
+    for_each_tag(bytes, |tag| crowded |= tag.len() > ATTRIBUTES_MAX);
+    if crowded { Err(over("attributes", ATTRIBUTES_MAX)) } else { Ok(()) }
+}
+
+/// Calls back with the places of the attribute values of every opening tag.
+fn for_each_tag(bytes: &[u8], mut then: impl FnMut(&[Range<usize>])) {
+    let mut values: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while let Some(found) = memchr::memchr(b'<', &bytes[at..]) {
         at += found + 1;
         let rest = &bytes[at..];
-        if rest.starts_with(b"!--") {
-            at += memchr::memmem::find(rest, b"-->").unwrap_or(rest.len());
+        let closings = [(&b"!--"[..], &b"-->"[..]), (b"![CDATA[", b"]]>")];
+        if let Some((_, close)) = closings.iter().find(|(open, _)| rest.starts_with(open)) {
+            at += memchr::memmem::find(rest, close).unwrap_or(rest.len());
             continue;
         }
-        if rest.starts_with(b"![CDATA[") {
-            at += memchr::memmem::find(rest, b"]]>").unwrap_or(rest.len());
+        if matches!(rest.first(), Some(b'/' | b'?' | b'!') | None) {
             continue;
         }
-        match rest.first() {
-            Some(b'/') => {
-                depth = depth.saturating_sub(1);
-                continue;
-            }
-            Some(b'?' | b'!') | None => continue,
-            Some(_) => {}
-        }
-        let mut attributes = 0;
-        let mut closed = false;
-        let mut end = 0;
-        while let Some(found) = memchr::memchr3(b'"', b'\'', b'>', &rest[end..]) {
-            let here = end + found;
-            end = here + 1;
-            if rest[here] == b'>' {
-                closed = here > 0 && rest[here - 1] == b'/';
+        values.clear();
+        while let Some(found) = memchr::memchr3(b'"', b'\'', b'>', &bytes[at..]) {
+            let here = at + found;
+            at = here + 1;
+            if bytes[here] == b'>' {
                 break;
             }
-            let length = memchr::memchr(rest[here], &rest[end..]).unwrap_or(rest.len() - end);
-            let value = &rest[end..end + length];
-            stray.extend(memchr::memchr_iter(b'<', value).map(|in_value| at + end + in_value));
-            end = (end + length + 1).min(rest.len());
-            attributes += 1;
+            let length = memchr::memchr(bytes[here], &bytes[at..]).unwrap_or(bytes.len() - at);
+            values.push(at..at + length);
+            at = (at + length + 1).min(bytes.len());
         }
-        at += end;
-        if attributes > ATTRIBUTES_MAX {
-            return Err(over("attributes", ATTRIBUTES_MAX));
-        }
-        if !closed {
-            depth += 1;
-            if depth > limits.depth {
-                return Err(over("depth", limits.depth));
+        then(&values);
+    }
+}
+
+/// The text with every `<` that stands in an attribute written as `&lt;`; nothing if there is none.
+fn with_escapes(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut from = 0;
+    for_each_tag(text.as_bytes(), |values| {
+        for value in values {
+            for stray in memchr::memchr_iter(b'<', &text.as_bytes()[value.clone()]) {
+                let stray = value.start + stray;
+                out.push_str(&text[from..stray]);
+                out.push_str("&lt;");
+                from = stray + 1;
             }
         }
+    });
+    if from == 0 {
+        return None;
     }
-    Ok(stray)
+    out.push_str(&text[from..]);
+    Some(out)
 }
 
 /// An attribute without namespace, or in any.

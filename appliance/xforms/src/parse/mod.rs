@@ -45,12 +45,14 @@ impl FormDefinition {
     /// Bounds: time and memory grow with the text of the form, within the limits.
     /// Errors: all problems found, unless only the first is asked for.
     pub fn parse(text: &str, options: &LoadOptions, host: &dyn Host) -> Result<FormDefinition, LoadError> {
-        let prepared = document::prepare(text, &options.limits);
-        let read = prepared.as_deref().map_err(document::XmlError::clone);
-        let document = match read.and_then(|text| document::read(text, &options.limits)) {
-            Ok(document) => document,
-            Err(error) => {
-                let diagnostic = Diagnostic {
+        let read = document::with_document(text, &options.limits, |document| {
+            let mut loader = Loader::new(document, &options.limits);
+            loader.load(host);
+            loader.into_definition(options)
+        });
+        read.unwrap_or_else(|error| {
+            Err(LoadError {
+                diagnostics: vec![Diagnostic {
                     severity: Severity::Error,
                     problem: if error.limit { Problem::Limit } else { Problem::Xml },
                     message: error.message,
@@ -59,13 +61,9 @@ impl FormDefinition {
                     node: None,
                     label: None,
                     suggestion: None,
-                };
-                return Err(LoadError { diagnostics: vec![diagnostic] });
-            }
-        };
-        let mut loader = Loader::new(&document, &options.limits);
-        loader.load(host);
-        loader.into_definition(options)
+                }],
+            })
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Going on with a saved form.
 
 use bolster_xpath::{DataSource, Datum, NodeId};
-use roxmltree::Node;
+use roxmltree::{Document, Node};
 
 use super::Session;
 use crate::Map;
 use crate::data;
 use crate::error::{FormCode, FormError};
 use crate::host::FormHost;
-use crate::parse::document::{Run, XmlError, elements, prepare, read, runs};
+use crate::parse::document::{Run, elements, runs, with_document};
 
 fn mismatch() -> FormError {
     FormError::new(FormCode::Saved, "Saved form instance does not match template form definition")
@@ -30,10 +30,13 @@ fn leaf_text(node: Node<'_, '_>) -> String {
 impl Session {
     /// Fills the instance from the XML of a saved form.
     pub(crate) fn resume(&mut self, saved: &str, host: &dyn FormHost) -> Result<(), FormError> {
+        let limits = self.def.limits;
+        with_document(saved, &limits, |document| self.resume_document(document, host))
+            .unwrap_or_else(|error| Err(FormError::new(FormCode::Saved, error.message)))
+    }
+
+    fn resume_document(&mut self, document: &Document<'_>, host: &dyn FormHost) -> Result<(), FormError> {
         let def = self.def.clone();
-        let refused = |e: XmlError| FormError::new(FormCode::Saved, e.message);
-        let saved = prepare(saved, &def.limits).map_err(refused)?;
-        let document = read(&saved, &def.limits).map_err(refused)?;
         let root = document.root_element();
         if def.names.get(root.tag_name().name()) != Some(self.tree.name(NodeId(0))) {
             return Err(mismatch());
