@@ -159,6 +159,48 @@ fn all_problems_are_reported_together() {
 }
 
 #[test]
+fn positions_from_outside_may_say_anything() {
+    let text = form(
+        "<n>3</n><r jr:template=\"\"><q/><i jr:template=\"\"><v/></i></r>",
+        "<bind nodeset=\"/data/n\" type=\"int\"/>",
+        "<group ref=\"/data\"><input ref=\"/data/n\"/></group><repeat nodeset=\"/data/r\" jr:count=\"/data/n\">\
+         <input ref=\"/data/r/q\"/><repeat nodeset=\"/data/r/i\"><input ref=\"/data/r/i/v\"/></repeat></repeat>",
+    );
+    let mut session = open(&text).expect("it opens");
+    for written in [
+        "1_2147483647",
+        "1_-10",
+        "1_-2147483648",
+        "1",
+        "0_5",
+        "0,0_7,3",
+        "9",
+        "1_0,1_4294967295",
+        "1_5,1_0,0",
+        "<",
+        ">",
+    ] {
+        let Some(index) = bolster_xforms::FormIndex::parse(written) else { continue };
+        let _ = session.go_to(&index, &NoHost);
+        let _ = session.describe(&index, &NoHost);
+        let _ = session.outline(&index);
+        let _ = session.answer(&index, Some("1"), &NoHost);
+        let _ = session.new_repeat(&index, &NoHost);
+        let _ = session.delete_repeat(&index, &NoHost);
+        let _ = (session.step(&NoHost), session.step_back(&NoHost), session.screen(&NoHost));
+    }
+    for reference in
+        ["/data/r[2147483647]/q", "/data/r[-2147483648]", "/data/r[x]", "r", "/", "", "/data/r[2]/i[9]/v"]
+    {
+        if let Some(index) = session.index_of(reference) {
+            let _ = session.describe(&index, &NoHost);
+            let _ = session.go_to(&index, &NoHost);
+        }
+    }
+    assert_eq!(session.positions(&NoHost).expect("positions").len(), 2 + 3 * 3);
+}
+
+#[test]
 fn siblings_far_apart_are_all_there() {
     let names: String = (0..100).map(|n| format!("<n{n}>1</n{n}>")).collect();
     let text = form(

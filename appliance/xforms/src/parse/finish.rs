@@ -62,6 +62,7 @@ impl Loader<'_> {
         self.initial_values(&mut tree, &places, &nodes, host);
         self.initial_flags(&mut tree, &places, &nodes);
         self.tree = Some(tree);
+        self.placed = places;
     }
 
     /// Finds the places where several nodes may be, and the only node of the others.
@@ -227,7 +228,7 @@ impl Loader<'_> {
             self.add_labels(&mut diagnostics);
             return Err(LoadError { diagnostics });
         };
-        let places = places(&self, &tree);
+        let places = std::mem::take(&mut self.placed);
         let names_max = self.names.len() + STRAY_NAMES_MAX;
         let stray = self.stray_place();
         let on = |event: Event| self.events.iter().filter(|e| e.0 == event).map(|e| e.1).collect();

@@ -94,6 +94,8 @@ pub(crate) struct Loader<'d> {
     pub schema: Vec<Schema>,
     pub places: Map<(SchemaId, Name, bool), SchemaId>,
     pub tree: Option<Tree>,
+    /// The place of every node of the finished tree.
+    pub placed: Vec<SchemaId>,
     pub instances: Vec<Instance>,
     pub bind_ids: Map<String, Option<SchemaId>>,
     pub flags: Map<SchemaId, InitialFlags>,
@@ -169,6 +171,7 @@ impl<'d> Loader<'d> {
             schema: Vec::with_capacity(guess),
             places: Map::default(),
             tree: None,
+            placed: Vec::new(),
             instances: Vec::new(),
             bind_ids: Map::default(),
             flags: Map::default(),

@@ -180,7 +180,7 @@ impl Session {
             if own.repeat {
                 match entries.iter().find(|(place, _)| *place == level) {
                     Some((_, JUNCTURE)) => out.push_str("[juncture]"),
-                    Some((_, entry)) => out.push_str(&format!("[{}]", entry + 1)),
+                    Some((_, entry)) => out.push_str(&format!("[{}]", entry.saturating_add(1))),
                     None => out.push_str("[1]"),
                 }
             }
@@ -195,7 +195,7 @@ impl Session {
         for step in reference.trim().split('/').skip(1) {
             let number =
                 step.split_once('[').and_then(|(_, rest)| rest.strip_suffix(']')?.parse::<i32>().ok());
-            numbers.push(number.map_or(0, |n| n - 1));
+            numbers.push(number.map_or(0, |n| n.saturating_sub(1)));
         }
         let mut found: Option<(bool, Levels)> = None;
         let mut pending: Vec<(Option<ElementId>, Levels)> = vec![(None, Levels::new())];

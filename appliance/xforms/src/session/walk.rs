@@ -283,7 +283,10 @@ impl Session {
         }
         let entry = levels.last().map_or(0, |level| level.entry);
         match self.wanted_count(op, levels)? {
-            Some(count) if entry < count && self.node_of(levels).is_none() => self.insert_entry(op, levels),
+            // Entries are made one after the other.
+            Some(count) if entry < count && entry == self.entry_count(levels) => {
+                self.insert_entry(op, levels)
+            }
             _ => Ok(()),
         }
     }
