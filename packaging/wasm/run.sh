@@ -1,6 +1,6 @@
 #!/bin/sh
 # Proves that the form engine is WebAssembly: compiles its crates to wasm32-unknown-unknown, then runs the expression
-# vectors inside node's WebAssembly engine (the runner reads files, so it is built for wasm32-wasip1).
+# and form vectors inside node's WebAssembly engine (the runner reads files, so it is built for wasm32-wasip1).
 #
 # On a fresh Debian: apt-get install curl nodejs gcc, then rustup (Debian's own standard library for wasm is of another
 # version than the compiler this workspace asks for). The targets are put into a toolchain of their own under
@@ -13,11 +13,7 @@ export RUSTUP_HOME RUSTUP_TOOLCHAIN="$version"
 rustup toolchain install "$version" --profile minimal --no-self-update \
     -t wasm32-unknown-unknown -t wasm32-wasip1 >/dev/null 2>&1
 target=${CARGO_TARGET_DIR:-target}
-crates="-p bolster-xpath"
-if [ -f appliance/xforms/Cargo.toml ]; then
-    crates="$crates -p bolster-xforms"
-fi
-# shellcheck disable=SC2086
-cargo build $crates --target wasm32-unknown-unknown -j1
+cargo build -p bolster-xpath -p bolster-xforms --target wasm32-unknown-unknown -j1
 cargo build -p engine-vectors --target wasm32-wasip1 -j1
-node --no-warnings packaging/wasm/run.mjs "$target/wasm32-wasip1/debug/engine-vectors.wasm" tests/vectors/xpath
+node --no-warnings packaging/wasm/run.mjs "$target/wasm32-wasip1/debug/engine-vectors.wasm" \
+    tests/vectors/xpath tests/vectors/forms

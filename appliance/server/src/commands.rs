@@ -9,7 +9,7 @@ use crate::control::protocol::{NewUser, Reply, Request};
 use crate::{bench, output, password, serve, submit};
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
-use bolster_env::SystemClock;
+use bolster_env::{OsRandom, SystemClock};
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -29,6 +29,21 @@ pub fn run(cli: &Cli) -> Result<bool> {
         Command::Bench(command) => {
             let (value, text) = bench::run(command, &SystemClock::default())?;
             print(&if cli.json { value.to_string() } else { text })?;
+            Ok(true)
+        }
+        Command::Form(FormCommand::Check(command)) => Ok(bolster_form_cli::check(
+            command,
+            &bolster_form_cli::utc(),
+            cli.json,
+            &mut std::io::stdout().lock(),
+        )?),
+        Command::Form(FormCommand::Fill(command)) => {
+            let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            Ok(bolster_form_cli::fill(command, &SystemClock::default(), &OsRandom, &mut input, &mut output)?)
+        }
+        Command::Xpath(command) => {
+            let mut output = std::io::stdout().lock();
+            bolster_form_cli::xpath(command, &SystemClock::default(), &OsRandom, &mut output)?;
             Ok(true)
         }
         Command::Completions(command) => {
@@ -68,7 +83,12 @@ fn request(command: &Command) -> Result<Request> {
         Command::Rebuild { name } => Request::Rebuild { name: name.clone() },
         Command::Lag => Request::Lag,
         Command::Doctor => Request::Doctor,
-        Command::Serve(_) | Command::Submit(_) | Command::Bench(_) | Command::Completions(_) => {
+        Command::Serve(_)
+        | Command::Submit(_)
+        | Command::Bench(_)
+        | Command::Completions(_)
+        | Command::Xpath(_)
+        | Command::Form(FormCommand::Check(_) | FormCommand::Fill(_)) => {
             return Err(anyhow!("this command asks nothing of a data folder"));
         }
     })

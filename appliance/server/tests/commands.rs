@@ -157,3 +157,29 @@ fn a_copied_folder_can_be_told_to_be_a_new_node() {
     let said = bolster(&data, "project list", "");
     assert!(said.out.contains("clinic") && said.out.contains("second"), "{said:?}");
 }
+
+#[test]
+fn app_authors_need_no_data_folder() {
+    let folder = Folder::new("authors");
+    let data = folder.join("none");
+    let file = folder.join("form.xml");
+    std::fs::write(
+        &file,
+        "<h:html xmlns:h='http://www.w3.org/1999/xhtml' xmlns='http://www.w3.org/2002/xforms'><h:head><h:title>T</h:title>\
+         <model><instance><data xmlns='http://example.org/t'><a/></data></instance></model></h:head>\
+         <h:body><input ref='/data/a'><label>A</label></input></h:body></h:html>",
+    )
+    .unwrap();
+    let said = bolster_with(&data, "--json form check", &file, "");
+    assert_eq!((said.status, json(&said.out)["ok"].as_bool()), (0, Some(true)), "{said:?}");
+    let said = bolster_with(&data, "form fill", &file, "hello\n\n");
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.out.contains("<a>hello</a>"), "{said:?}");
+    let said = bolster(&data, "xpath concat('a',1+1)", "");
+    assert_eq!((said.status, said.out.as_str()), (0, "text: a2\n"), "{said:?}");
+    std::fs::write(&file, "<h:html xmlns:h='http://www.w3.org/1999/xhtml'/>").unwrap();
+    let said = bolster_with(&data, "form check", &file, "");
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.out.contains("error[structure]"), "{said:?}");
+    assert!(!data.exists());
+}

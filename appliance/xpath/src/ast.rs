@@ -84,6 +84,8 @@ impl Needs {
     pub const VOLATILE: u8 = 8;
     /// A variable.
     pub const VARIABLE: u8 = 16;
+    /// A construct outside of the dialect.
+    pub const UNSUPPORTED: u8 = 64;
     /// May raise; everything but literals, really.
     pub const CALL: u8 = 32;
 }

@@ -1,4 +1,4 @@
-//! Days, instants and their texts. The calendar is proleptic Gregorian; zones come from the host.
+//! Days, instants and their texts. The calendar is Julian before 1582-10-15, then Gregorian; zones come from the host.
 
 use crate::context::{Host, Zone};
 use crate::error::Error;
@@ -7,9 +7,16 @@ const DAY_MS: i64 = 86_400_000;
 /// Years beyond this are refused, so that milliseconds never overflow.
 const YEAR_MAX: i64 = 10_000_000;
 
+/// 1582-10-15, the first Gregorian day.
+const GREGORIAN_FROM: i64 = -141_427;
+
 /// Days since 1970-01-01 of a calendar day.
 pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
+    if (year, month, day) < (1582, 10, 15) {
+        let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        return 365 * y + y.div_euclid(4) + doy - 719_470;
+    }
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
     let mp = (month + 9) % 12;
@@ -20,6 +27,15 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month, day of a day number.
 pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    if days < GREGORIAN_FROM {
+        let z = days + 719_470;
+        let (cycle, doc) = (z.div_euclid(1461), z.rem_euclid(1461));
+        let yoc = (doc - doc / 1460) / 365;
+        let doy = doc - 365 * yoc;
+        let mp = (5 * doy + 2) / 153;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        return (cycle * 4 + yoc + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1);
+    }
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
@@ -34,7 +50,7 @@ pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
 fn month_length(year: i64, month: i64) -> i64 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year % 4 == 0 && (year <= 1582 || year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
         _ => 31,
     }

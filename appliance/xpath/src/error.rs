@@ -20,6 +20,8 @@ pub enum Code {
     Arity,
     /// A value of the wrong kind, several nodes where one is needed, or a path that does not exist.
     Type,
+    /// `position()` of a path that matches no node; a kind of [`Code::Type`].
+    EmptyPosition,
     /// A construct that parses but is not part of the dialect.
     Unsupported,
     /// No such function.
@@ -38,7 +40,7 @@ impl Code {
         match self {
             Code::Syntax => "syntax",
             Code::Arity => "arity",
-            Code::Type => "type",
+            Code::Type | Code::EmptyPosition => "type",
             Code::Unsupported => "unsupported",
             Code::UnknownFunction => "unhandled",
             Code::MissingInstance => "missing-instance",

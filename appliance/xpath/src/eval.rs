@@ -33,6 +33,13 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         self.eval(ast, &frame)
     }
 
+    /// The nodes of a path, irrelevant ones included; nothing if it is no path.
+    pub fn select_all(&self, ast: &'a Ast) -> Option<Result<crate::value::Nodeset<'a>, Error>> {
+        let Kind::Path(path) = &ast.kind else { return None };
+        let frame = Frame { node: self.context.node, original: self.context.original, position: None };
+        Some(self.select(path, &frame).map_err(|e| e.at(ast.span)))
+    }
+
     pub fn eval(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<Value<'a>, Error> {
         self.context.spend(1)?;
         match &ast.kind {
@@ -41,9 +48,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             Kind::Variable(name) => self.variable(name).map_err(|e| e.at(ast.span)),
             Kind::Negate(inner) => Ok(Value::Number(-self.number(inner, frame)?)),
             Kind::Binary(operator, sides) => self.binary(*operator, &sides.0, &sides.1, frame),
-            Kind::Path(path) => {
-                self.path(path, ast.span, frame).map(Value::Nodes).map_err(|e| e.at(ast.span))
-            }
+            Kind::Path(path) => self.path(path, frame).map(Value::Nodes).map_err(|e| e.at(ast.span)),
             Kind::Call(function, arguments) => {
                 if self.context.host.has_handlers()
                     && let Some(result) = self.handler(function.name(), arguments, frame)

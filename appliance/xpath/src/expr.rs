@@ -94,6 +94,13 @@ impl Expr {
         }
     }
 
+    /// Finds the nodes of an expression that must be a path, irrelevant ones included (predicates see relevant ones
+    /// only, as ever).
+    pub fn select<'a>(&'a self, context: &Context<'a>) -> Result<Nodeset<'a>, Error> {
+        let found = Evaluator::new(context, &self.names).select_all(&self.ast);
+        found.unwrap_or_else(|| Err(Error::type_mismatch("This expression must be a path to nodes.")))
+    }
+
     /// Whether the whole expression is a path.
     pub fn is_path(&self) -> bool {
         matches!(self.ast.kind, Kind::Path(_))
@@ -114,6 +121,17 @@ impl Expr {
     /// means) and the paths inside predicates resolved against their step. Fails on a construct outside the dialect.
     pub fn references(&self, context: &PathRef) -> Result<Vec<PathRef>, Error> {
         references::all(&self.ast, context)
+    }
+
+    /// Like [`Expr::references`], each path with the number of its leading levels that are tied to the context: on
+    /// these, the path means the very nodes above the context node; below them it may mean any.
+    pub fn dependencies(&self, context: &PathRef) -> Result<Vec<(PathRef, usize)>, Error> {
+        references::tied(&self.ast, context)
+    }
+
+    /// Whether it is free of constructs outside of the dialect.
+    pub fn is_supported(&self) -> bool {
+        self.ast.needs & crate::ast::Needs::UNSUPPORTED == 0
     }
 
     /// Whether the result can change although no data did: clock, randomness, host functions.

@@ -29,7 +29,12 @@ fn local_name(text: &str) -> usize {
     if !text.starts_with(is_name_start) {
         return 0;
     }
-    text.find(|c| !is_name_part(c)).unwrap_or(text.len())
+    let ascii = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    let plain = text.bytes().take_while(ascii).count();
+    match text.as_bytes().get(plain) {
+        Some(b) if !b.is_ascii() => text.find(|c| !is_name_part(c)).unwrap_or(text.len()),
+        _ => plain,
+    }
 }
 
 /// Splits `text`; the last token is [`Token::End`].
@@ -39,7 +44,8 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<(Token<'_>, Span)>, Error> {
     let mut value_expected = true;
     loop {
         let rest = &text[at..];
-        let trimmed = rest.trim_start_matches([' ', '\t', '\n', '\r', '\u{c}']);
+        let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
+        let trimmed = &rest[rest.bytes().take_while(blank).count()..];
         at += rest.len() - trimmed.len();
         if trimmed.is_empty() {
             out.push((Token::End, span(at, at)));
@@ -75,19 +81,40 @@ fn unknown(text: &str, at: usize) -> Error {
 
 fn next(text: &str, value_expected: bool) -> Option<(Token<'_>, usize)> {
     let bytes = text.as_bytes();
-    for sign in ["!=", "<=", ">=", "//", "::", ".."] {
-        if text.starts_with(sign) {
-            return Some((Token::Sign(sign), 2));
-        }
-    }
     let first = bytes[0];
+    let double = match (first, bytes.get(1)) {
+        (b'!', Some(b'=')) => "!=",
+        (b'<', Some(b'=')) => "<=",
+        (b'>', Some(b'=')) => ">=",
+        (b'/', Some(b'/')) => "//",
+        (b':', Some(b':')) => "::",
+        (b'.', Some(b'.')) => "..",
+        _ => "",
+    };
+    if !double.is_empty() {
+        return Some((Token::Sign(double), 2));
+    }
     if first.is_ascii_digit() || (first == b'.' && bytes.get(1).is_some_and(u8::is_ascii_digit)) {
         return number(text);
     }
-    for sign in ["=", "<", ">", "+", "|", "/", "[", "]", "(", ")", ".", "@", ","] {
-        if first == sign.as_bytes()[0] {
-            return Some((Token::Sign(sign), 1));
-        }
+    let single = match first {
+        b'=' => "=",
+        b'<' => "<",
+        b'>' => ">",
+        b'+' => "+",
+        b'|' => "|",
+        b'/' => "/",
+        b'[' => "[",
+        b']' => "]",
+        b'(' => "(",
+        b')' => ")",
+        b'.' => ".",
+        b'@' => "@",
+        b',' => ",",
+        _ => "",
+    };
+    if !single.is_empty() {
+        return Some((Token::Sign(single), 1));
     }
     match first {
         b'-' => return Some((Token::Sign(if value_expected { "u-" } else { "-" }), 1)),

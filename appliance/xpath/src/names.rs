@@ -11,7 +11,7 @@ pub struct Name(pub u32);
 #[derive(Default)]
 struct Table {
     texts: Vec<Arc<str>>,
-    ids: HashMap<Arc<str>, Name>,
+    ids: HashMap<Arc<str>, Name, foldhash::fast::RandomState>,
 }
 
 /// A shared, append-only table of names. Clones are handles to the same table.

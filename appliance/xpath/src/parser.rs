@@ -95,7 +95,8 @@ impl<'t> Parser<'t> {
             needs |= ast.needs;
         };
         match &kind {
-            Kind::Number(_) | Kind::Text(_) | Kind::Unsupported(_) => {}
+            Kind::Number(_) | Kind::Text(_) => {}
+            Kind::Unsupported(_) => needs |= Needs::UNSUPPORTED,
             Kind::Variable(_) => needs |= Needs::VARIABLE,
             Kind::Negate(inner) => below(inner),
             Kind::Binary(_, sides) => {

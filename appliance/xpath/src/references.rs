@@ -57,6 +57,69 @@ pub(crate) fn all(ast: &Ast, context: &PathRef) -> Result<Vec<PathRef>, Error> {
     Ok(out)
 }
 
+/// A path and how many of its leading levels are the same nodes as those of the context.
+pub(crate) type Dependency = (PathRef, usize);
+
+/// Like [`walk`], with the ties. `context` holds on its first `tie` levels, `original` on all of its levels.
+fn walk_tied(
+    ast: &Ast,
+    context: &PathRef,
+    tie: usize,
+    original: &PathRef,
+    out: &mut Vec<Dependency>,
+) -> Result<(), Error> {
+    match &ast.kind {
+        Kind::Number(_) | Kind::Text(_) | Kind::Variable(_) => {}
+        Kind::Unsupported(what) => return Err(Error::unsupported(what).at(ast.span)),
+        Kind::Negate(inner) => walk_tied(inner, context, tie, original, out)?,
+        Kind::Binary(_, sides) => {
+            walk_tied(&sides.0, context, tie, original, out)?;
+            walk_tied(&sides.1, context, tie, original, out)?;
+        }
+        Kind::Call(_, arguments) | Kind::Host(_, arguments) => {
+            for argument in arguments {
+                walk_tied(argument, context, tie, original, out)?;
+            }
+        }
+        Kind::Path(path) => {
+            let (anchor, held) = match path.start {
+                Start::Original => (original, original.levels.len()),
+                _ => (context, tie),
+            };
+            let mut reference = resolve(path, context, original).map_err(|e| e.at(ast.span))?;
+            let held = if anchor.instance == reference.instance { held } else { 0 };
+            let mut tied = reference.levels.len().min(held);
+            for step in &path.steps {
+                let level = PathLevel { name: step.name, attribute: step.attribute };
+                let at = reference.levels.len();
+                if tied == at
+                    && at < held
+                    && step.predicates.is_empty()
+                    && step.name.is_some()
+                    && anchor.levels.get(at) == Some(&level)
+                {
+                    tied += 1;
+                }
+                reference.levels.push(level);
+                for predicate in &step.predicates {
+                    walk_tied(predicate, &reference, tied, original, out)?;
+                }
+            }
+            match out.iter_mut().find(|known| known.0 == reference) {
+                Some(known) => known.1 = known.1.min(tied),
+                None => out.push((reference, tied)),
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn tied(ast: &Ast, context: &PathRef) -> Result<Vec<Dependency>, Error> {
+    let mut out = Vec::new();
+    walk_tied(ast, context, context.levels.len(), context, &mut out)?;
+    Ok(out)
+}
+
 pub(crate) fn own_path(ast: &Ast, context: &PathRef) -> Result<Option<PathRef>, Error> {
     match &ast.kind {
         Kind::Path(path) => {

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::ast::{Ast, Path, Start, Step};
 use crate::context::Resolved;
-use crate::error::{Code, Error, Span};
+use crate::error::{Code, Error};
 use crate::eval::{Evaluator, Frame};
 use crate::names::Name;
 use crate::plan;
@@ -71,10 +71,18 @@ impl<'a> Evaluator<'_, 'a> {
         }
     }
 
-    pub fn path(&self, path: &'a Path, _span: Span, frame: &Frame<'a>) -> Result<Nodeset<'a>, Error> {
+    pub fn path(&self, path: &'a Path, frame: &Frame<'a>) -> Result<Nodeset<'a>, Error> {
         if let Some(found) = self.own_step(path, frame) {
             return Ok(found);
         }
+        let mut found = self.select(path, frame)?;
+        let source = found.source;
+        found.nodes.retain(|node| source.relevant(*node));
+        Ok(found)
+    }
+
+    /// The nodes of a path, irrelevant ones included.
+    pub fn select(&self, path: &'a Path, frame: &Frame<'a>) -> Result<Nodeset<'a>, Error> {
         let anchor = match path.start {
             Start::Original => frame.original.or(frame.node),
             _ => frame.node,
@@ -169,7 +177,6 @@ impl<'a> Evaluator<'_, 'a> {
         if set.is_empty() && !(structure_fits && self.exists(path, base, source, &resolved)) {
             invalid = Some(Box::new(self.no_such_path(path, base, source, instance)));
         }
-        set.retain(|node| source.relevant(*node));
         Ok(Nodeset { instance, source, nodes: set, invalid })
     }
 

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 /// Package of the runner, and the areas that it knows.
 const RUNNERS: &[(&str, &[&str])] =
-    &[("receiver-vectors", &["receiver", "cases", "restore"]), ("engine-vectors", &["xpath"])];
+    &[("receiver-vectors", &["receiver", "cases", "restore"]), ("engine-vectors", &["xpath", "forms"])];
 
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
 struct Count {
@@ -132,6 +132,6 @@ mod tests {
         let folder = std::env::temp_dir();
         let error = plan(&folder, &[folder.display().to_string()]).unwrap_err().to_string();
         assert!(error.contains("no runner knows the area"), "{error}");
-        assert!(error.contains("receiver, cases, xpath"), "{error}");
+        assert!(error.contains("receiver, cases, restore, xpath, forms"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! `engine-vectors DIR…` runs every vector below each folder; the last part of the folder's name is the area.
 
 mod compare;
+mod forms;
 mod report;
 mod world;
 mod xpath;
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
         let folder = Path::new(folder);
         let outcome = match folder.file_name().and_then(|name| name.to_str()) {
             Some("xpath") => xpath::run(folder, &mut report),
-            _ => Err(format!("{}: not an area of the engine (xpath)", folder.display())),
+            Some("forms") => forms::run(folder, &mut report),
+            _ => Err(format!("{}: not an area of the engine (xpath, forms)", folder.display())),
         };
         if let Err(what) = outcome {
             eprintln!("engine-vectors: {what}");

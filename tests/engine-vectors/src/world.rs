@@ -14,7 +14,7 @@ const JAVAROSA: &str = "http://openrosa.org/javarosa";
 
 /// A named instance of a world.
 pub enum Instance {
-    Source(Box<dyn DataSource>),
+    Source(Box<dyn DataSource + Send + Sync>),
     Unloaded,
 }
 
@@ -58,7 +58,8 @@ pub fn fill(tree: &mut Tree, at: NodeId, node: Node<'_, '_>, names: &Names) {
     }
 }
 
-fn tree(node: Node<'_, '_>, names: &Names) -> Tree {
+/// An element as a tree.
+pub fn tree(node: Node<'_, '_>, names: &Names) -> Tree {
     let mut tree = Tree::new(names, names.intern(node.tag_name().name()));
     let root = tree.root();
     fill(&mut tree, root, node, names);
@@ -109,7 +110,8 @@ fn child<'n>(node: Node<'n, 'n>, name: &str) -> Option<Node<'n, 'n>> {
     node.children().find(|c| c.tag_name().name() == name)
 }
 
-fn case_record(node: Node<'_, '_>, host: &dyn Host) -> CaseRecord {
+/// A case block as a case.
+pub fn case_record(node: Node<'_, '_>, host: &dyn Host) -> CaseRecord {
     let modified = node.attribute("date_modified").unwrap_or("");
     let day = dates::parse(modified, host).map(|ms| dates::start_of_day(ms, host));
     let mut case = CaseRecord {
@@ -160,7 +162,8 @@ fn case_record(node: Node<'_, '_>, host: &dyn Host) -> CaseRecord {
     case
 }
 
-fn ledgers(restore: Option<Node<'_, '_>>, names: &Names) -> Tree {
+/// The ledgers of restores.
+pub fn ledgers<'n>(restores: impl IntoIterator<Item = Node<'n, 'n>>, names: &Names) -> Tree {
     let mut tree = Tree::new(names, names.intern("ledgerdb"));
     let mut add = |parent: NodeId, name: &str, key: &str, value: &str, template: bool| {
         if let Some(found) = tree.child_nodes(parent).find(|n| {
@@ -181,7 +184,8 @@ fn ledgers(restore: Option<Node<'_, '_>>, names: &Names) -> Tree {
     let section = add(ledger, "section", "section-id", "", true);
     add(section, "entry", "id", "", true);
     let mut values = Vec::new();
-    for balance in restore.into_iter().flat_map(|r| r.children()).filter(|n| n.tag_name().name() == "balance")
+    for balance in
+        restores.into_iter().flat_map(|r| r.children()).filter(|n| n.tag_name().name() == "balance")
     {
         let ledger = add(root, "ledger", "entity-id", balance.attribute("entity-id").unwrap_or(""), false);
         let section =
@@ -252,7 +256,8 @@ impl World {
     }
 }
 
-fn fixture(top: Node<'_, '_>, id: &str, names: &Names) -> Instance {
+/// A lookup table of a restore.
+pub fn fixture(top: Node<'_, '_>, id: &str, names: &Names) -> Instance {
     let named =
         |kind: &str| top.children().find(|n| n.tag_name().name() == kind && n.attribute("id") == Some(id));
     let Some(root) = named("fixture").and_then(|f| f.children().find(Node::is_element)) else {

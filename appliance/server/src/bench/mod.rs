@@ -22,15 +22,21 @@ const MARK: &str = "bench-folder";
 
 /// Measures; the figures, and their text for people.
 pub fn run(command: &BenchCommand, clock: &dyn Clock) -> Result<(Value, String)> {
-    let folder = BenchFolder::make(&command.dir)?;
     match command.name {
         BenchName::Submissions => {
+            let folder = BenchFolder::make(&command.dir)?;
             let report = submissions::measure(command, clock, &folder.0)?;
             Ok((serde_json::to_value(&report)?, report.text()))
         }
         BenchName::Restore => {
+            let folder = BenchFolder::make(&command.dir)?;
             let report = restore::measure(command, clock, &folder.0)?;
             Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Forms => {
+            let form = command.form.as_deref();
+            let report = bolster_form_cli::bench(form, &command.instances, clock, &bolster_env::OsRandom)?;
+            Ok((report.json(), report.text()))
         }
     }
 }

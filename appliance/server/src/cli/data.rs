@@ -1,11 +1,12 @@
 //! Looking at what is stored, and keeping it in order.
 
+use bolster_form_cli::{CheckCommand, FillCommand};
 use clap::Subcommand;
 
 /// `bolster form …`
 #[derive(Debug, Subcommand)]
 pub enum FormCommand {
-    /// Show a form: state, metadata, answers
+    /// Show a stored form: state, metadata, answers
     Show {
         /// Id of the form
         #[arg(allow_hyphen_values = true)]
@@ -17,6 +18,10 @@ pub enum FormCommand {
         #[arg(long)]
         xml: bool,
     },
+    /// Check the definition of a form: everything that is wrong with it, with line numbers
+    Check(CheckCommand),
+    /// Fill in a form here, one question at a time, and write the submission
+    Fill(FillCommand),
 }
 
 /// `bolster case …`

@@ -10,6 +10,7 @@ pub use apps::{AppCommand, OneVersion};
 pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
 pub use work::{BenchCommand, BenchName, CompletionsCommand, ServeCommand, SubmitCommand};
 
+use bolster_form_cli::XpathCommand;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ pub enum Command {
     App(AppCommand),
     /// Send form files to a server, many at once, and go on after an interruption
     Submit(SubmitCommand),
-    /// Look at a stored form
+    /// Look at a stored form; check or fill in the definition of one
     #[command(subcommand)]
     Form(FormCommand),
     /// Look at a case
@@ -134,6 +135,8 @@ pub enum Command {
     Lag,
     /// Look whether everything is in order: disk, log, readers
     Doctor,
+    /// Evaluate an expression as forms do, and show how it was understood
+    Xpath(XpathCommand),
     /// Measure this machine
     Bench(BenchCommand),
     /// Print the completions of a shell
@@ -183,6 +186,9 @@ mod tests {
             "bolster app set a1 prompt_update=on",
             "bolster case show c1 --history",
             "bolster form show f1",
+            "bolster form check f.xml --strict",
+            "bolster form fill f.xml --instance casedb=restore.xml -o out.xml",
+            "bolster xpath 1+1 --explain --instance t=table.xml",
             "bolster log verify",
             "bolster log tail",
             "bolster shards resize 4",

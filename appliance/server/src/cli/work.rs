@@ -65,6 +65,8 @@ pub enum BenchName {
     Submissions,
     /// Restores of phones with many cases: everything, nothing new, a few changes, two hundred at once
     Restore,
+    /// Reading, opening and answering a form, and expressions over many cases
+    Forms,
 }
 
 /// `bolster bench`
@@ -81,6 +83,12 @@ pub struct BenchCommand {
     /// Forms for the measurements of start-up, memory and replay
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub forms: u64,
+    /// With `forms`: a form to measure instead of the one that is made for it
+    #[arg(long, value_name = "FILE")]
+    pub form: Option<PathBuf>,
+    /// With `forms`: data of an instance of that form
+    #[arg(long = "instance", value_name = "NAME=FILE")]
+    pub instances: Vec<bolster_form_cli::NamedFile>,
     /// Folder to measure in; a new folder is made inside and removed at the end
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,

@@ -98,7 +98,8 @@ fn position<'a>(args: &[Value<'a>]) -> Result<f64, Error> {
         return Err((**error).clone());
     }
     let first = nodes.nodes.first().ok_or_else(|| {
-        Error::type_mismatch("position() was given a path that matches no node, so there is no position")
+        let message = "position() was given a path that matches no node, so there is no position";
+        Error::new(Code::EmptyPosition, message)
     })?;
     Ok(nodes.source.position(*first) as f64)
 }

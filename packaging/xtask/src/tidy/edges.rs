@@ -28,6 +28,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bolster-wire", &["bolster-model"]),
     ("bolster-cases", &["bolster-model"]),
     ("bolster-xpath", &[]),
+    ("bolster-xforms", &["bolster-xpath"]),
+    ("bolster-form-cli", &["bolster-env", "bolster-xforms", "bolster-xpath"]),
     // appliance: one direction, http -> auth -> usecases -> store.
     ("bolster-auth", &["bolster-env", "bolster-model", "bolster-store"]),
     (
@@ -60,6 +62,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bolster-auth",
             "bolster-changelog",
             "bolster-env",
+            "bolster-form-cli",
             "bolster-http",
             "bolster-model",
             "bolster-store",
@@ -83,6 +86,8 @@ const QUIET: &[&str] = &[
     "bolster-store",
     "bolster-wire",
     "bolster-cases",
+    "bolster-xpath",
+    "bolster-xforms",
     "bolster-auth",
     "bolster-usecases",
 ];
@@ -99,9 +104,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("redb", &["bolster-shards"]),
     ("zstd", &["bolster-changelog"]),
     ("anyhow", &["bolster-server"]),
-    ("clap", &["bolster-server"]),
     ("zip", &["bolster-usecases"]),
     ("qrcodegen", &["bolster-http"]),
+    ("clap", &["bolster-server", "bolster-form-cli"]),
     ("argon2", &["bolster-auth"]),
     ("quick-xml", &["bolster-wire"]),
 ];
