@@ -123,7 +123,7 @@ pub fn measure(command: &BenchCommand, clock: &dyn Clock, folder: &Path) -> Resu
         bench.fill(&worker, *cases)?;
         super::submissions::catch_up(clock, &data)?;
         let idle = server.memory()?.resident;
-        let full = bench.restore(&worker, None)?;
+        let full = bench.restore(&worker, None, 0)?;
         over_idle = over_idle.max(server.memory()?.peak.saturating_sub(idle));
         let name: &'static str = Box::leak(format!("full restore, {cases} cases").into_boxed_str());
         budgets.push(Budget::at_most(name, full.total_ms, *budget_ms, "ms"));
@@ -137,7 +137,7 @@ pub fn measure(command: &BenchCommand, clock: &dyn Clock, folder: &Path) -> Resu
     // The first request with a token reads what the phone holds from disk; then it is in memory.
     let mut nothing_ms: Vec<f64> = Vec::new();
     for _ in 0..20 {
-        let answer = bench.restore(&worker, Some(&since))?;
+        let answer = bench.restore(&worker, Some(&since), 0)?;
         since = token(&answer.body)?;
         nothing_ms.push(answer.total_ms);
         if nothing_ms.len() == 20 {
@@ -148,7 +148,7 @@ pub fn measure(command: &BenchCommand, clock: &dyn Clock, folder: &Path) -> Resu
     let mut changes_ms: Vec<f64> = Vec::new();
     for round in 0..10 {
         bench.touch(&worker, 10, round)?;
-        let answer = bench.restore(&worker, Some(&since))?;
+        let answer = bench.restore(&worker, Some(&since), 0)?;
         ensure!(count(&answer.body, b"<case ") == 10, "ten changed cases should have been sent");
         since = token(&answer.body)?;
         changes_ms.push(answer.total_ms);
@@ -253,10 +253,10 @@ impl Bench<'_> {
         })
     }
 
-    fn restore(&self, worker: &Worker, since: Option<&str>) -> Result<Answer> {
+    fn restore(&self, worker: &Worker, since: Option<&str>, device: usize) -> Result<Answer> {
         let since = since.map(|token| format!("&since={token}")).unwrap_or_default();
         let head = format!(
-            "GET /a/{PROJECT}/phone/restore/?version=2.0&items=true&device_id=bench{since} HTTP/1.1\r\nAuthorization: {}\r\n",
+            "GET /a/{PROJECT}/phone/restore/?version=2.0&items=true&device_id=bench-{device}{since} HTTP/1.1\r\nAuthorization: {}\r\n",
             worker.authorization
         );
         self.ask(self.address, &head, &[])
@@ -361,8 +361,8 @@ impl Bench<'_> {
         let worker = self.worker(data, "many")?;
         self.fill(&worker, 500)?;
         let mut tokens = Vec::new();
-        for _ in 0..PHONES {
-            tokens.push(token(&self.restore(&worker, None)?.body)?);
+        for device in 0..PHONES {
+            tokens.push((device, token(&self.restore(&worker, None, device)?.body)?));
         }
         self.touch(&worker, 10, 1)?;
         let done = AtomicBool::new(false);
@@ -388,8 +388,8 @@ impl Bench<'_> {
             });
             for wave in tokens.chunks(PHONES_AT_ONCE) {
                 std::thread::scope(|scope| {
-                    for token in wave {
-                        scope.spawn(|| note(self.restore(&worker, Some(token)), &phones));
+                    for (device, token) in wave {
+                        scope.spawn(|| note(self.restore(&worker, Some(token), *device), &phones));
                     }
                 });
             }
