@@ -5,6 +5,7 @@ use bolster_model::{
     Case, CaseId, CaseTransaction, FormId, FormRow, LedgerKey, LedgerTransaction, LedgerValue, ProjectId,
     Relationship,
 };
+use bolster_shards::tables::cases::CaseLinks;
 use bolster_shards::tables::links::{RecentForm, decode_recent, recent_key};
 use bolster_shards::tables::{
     any_project, cases, documents, forms, id_key, ledgers, links, project_at_end, route_of, transactions,
@@ -100,6 +101,12 @@ pub trait ReadExt: Read {
     fn case(&self, project: ProjectId, id: &CaseId) -> Result<Option<Case>, StoreError> {
         let row = self.get(Table::Cases, route_of(id.as_str()), &id_key(id.as_str(), project))?;
         row.map(|value| decoded("cases", cases::decode(id, &value))).transpose()
+    }
+
+    /// What says whether a case belongs on a phone, without the rest of it.
+    fn case_links(&self, project: ProjectId, id: &CaseId) -> Result<Option<CaseLinks>, StoreError> {
+        let row = self.get(Table::Cases, route_of(id.as_str()), &id_key(id.as_str(), project))?;
+        row.map(|value| decoded("cases", cases::decode_links(&value))).transpose()
     }
 
     /// Projects in which a case of this id exists.

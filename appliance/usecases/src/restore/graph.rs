@@ -1,6 +1,6 @@
 //! Cases of the store as the rules of syncing see them.
 
-use bolster_cases::sync::{CaseGraph, SyncCase};
+use bolster_cases::sync::{CaseGraph, Link, SyncCase};
 use bolster_model::{CaseId, ProjectId, Relationship};
 use bolster_store::{ReadExt, StoreError, View};
 
@@ -16,7 +16,15 @@ impl CaseGraph for StoredCases {
     type Error = StoreError;
 
     fn case(&self, id: &CaseId) -> Result<Option<SyncCase>, StoreError> {
-        Ok(self.view.case(self.project, id)?.as_ref().and_then(SyncCase::of))
+        let Some(links) = self.view.case_links(self.project, id)?.filter(|links| !links.deleted) else {
+            return Ok(None);
+        };
+        let indices = links.indices.into_iter().map(|(identifier, target, relationship)| Link {
+            identifier,
+            target,
+            extension: relationship == Relationship::Extension,
+        });
+        Ok(Some(SyncCase { owner: links.owner_id, closed: links.closed, links: indices.collect() }))
     }
 
     fn extensions(&self, id: &CaseId) -> Result<Vec<CaseId>, StoreError> {

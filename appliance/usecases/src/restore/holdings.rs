@@ -110,6 +110,22 @@ impl Base {
         Ok(None)
     }
 
+    /// All links: who points at whom.
+    pub fn links(&self, mut each: impl FnMut(&str, &str)) -> Result<(), DecodeError> {
+        for number in 0..self.len() {
+            let mut r = self.entry(number)?;
+            let id = r.str()?;
+            r.str()?;
+            r.u8()?;
+            for _ in 0..r.len()? {
+                r.str()?;
+                each(id, r.str()?);
+                r.bool()?;
+            }
+        }
+        Ok(())
+    }
+
     /// All cases by id.
     pub fn iter(&self) -> impl Iterator<Item = Result<(CaseId, Held), DecodeError>> + '_ {
         (0..self.len()).map(|number| {

@@ -207,18 +207,13 @@ impl PhoneState {
     /// Who points at whom on the phone.
     fn reverse_links(&self) -> Result<HashMap<CaseId, Vec<CaseId>>, RestoreError> {
         let mut reverse: HashMap<CaseId, Vec<CaseId>> = HashMap::new();
-        let mut add = |id: &CaseId, held: &Held| {
-            for link in &held.case.links {
-                reverse.entry(link.target.clone()).or_default().push(id.clone());
-            }
+        let mut add = |id: &str, target: &str| {
+            reverse.entry(CaseId::new(target)).or_default().push(CaseId::new(id));
         };
-        for entry in self.log.holdings.base.iter() {
-            let (id, held) = entry?;
-            add(&id, &held);
-        }
+        self.log.holdings.base.links(&mut add)?;
         for (id, held) in self.log.holdings.delta.iter().chain(&self.changed) {
-            if let Some(held) = held {
-                add(id, held);
+            for link in held.iter().flat_map(|held| &held.case.links) {
+                add(id.as_str(), link.target.as_str());
             }
         }
         Ok(reverse)

@@ -139,6 +139,70 @@ pub fn decode(id: &CaseId, value: &[u8]) -> Result<Case, DecodeError> {
     Ok(case)
 }
 
+/// What says whether a case belongs on a phone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseLinks {
+    /// Owner id.
+    pub owner_id: String,
+    /// Closed.
+    pub closed: bool,
+    /// Deleted, for any reason.
+    pub deleted: bool,
+    /// Identifier, target, relationship.
+    pub indices: Vec<(String, CaseId, Relationship)>,
+}
+
+fn skip_time(r: &mut Reader<'_>) -> Result<(), DecodeError> {
+    r.opt(get_time).map(|_| ())
+}
+
+/// Reads of a row only what [`CaseLinks`] holds; the rest is stepped over.
+pub fn decode_links(value: &[u8]) -> Result<CaseLinks, DecodeError> {
+    let r = &mut Reader(value);
+    if r.u8()? != VERSION {
+        return Err(DecodeError::Malformed("version of a case row"));
+    }
+    let mut owner_id = "";
+    for register in 0..5 {
+        let text = r.str()?;
+        get_by(r)?;
+        if register == 2 {
+            owner_id = text;
+        }
+    }
+    skip_time(r)?;
+    r.str()?;
+    skip_time(r)?;
+    r.str()?;
+    let closed = r.bool()?;
+    get_by(r)?;
+    skip_time(r)?;
+    r.str()?;
+    get_time(r)?;
+    for _ in 0..r.len()? {
+        r.str()?;
+        r.str()?;
+        get_by(r)?;
+    }
+    let indices = r.list(|r| {
+        let identifier = r.string()?;
+        r.str()?;
+        let target = CaseId(r.string()?);
+        let relationship = get_relationship(r.u8()?)?;
+        get_by(r)?;
+        Ok((identifier, target, relationship))
+    })?;
+    for _ in 0..r.len()? {
+        r.str()?;
+        r.str()?;
+        r.varint()?;
+        r.raw(32)?;
+        r.raw(16)?;
+        get_by(r)?;
+    }
+    Ok(CaseLinks { owner_id: owner_id.to_owned(), closed, deleted: r.u8()? != 0, indices })
+}
+
 /// From its stable number.
 pub fn get_relationship(number: u8) -> Result<Relationship, DecodeError> {
     match number {
