@@ -146,6 +146,73 @@ pub struct Case {
     pub change_lsn: u64,
 }
 
+/// What a phone learns of a case, borrowed from wherever it is kept: a payload of 100,000 cases copies none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseView<'a> {
+    /// `case_type`.
+    pub case_type: &'a str,
+    /// `case_name`.
+    pub name: &'a str,
+    /// Owner id.
+    pub owner_id: &'a str,
+    /// `external_id`.
+    pub external_id: &'a str,
+    /// When it was opened, by the phone's clock.
+    pub opened_on: Option<Timestamp>,
+    /// By whom.
+    pub opened_by: &'a str,
+    /// Largest `date_modified`, or else when the last form came.
+    pub modified_on: Timestamp,
+    /// Who touched it last.
+    pub modified_by: &'a str,
+    /// Closed?
+    pub closed: bool,
+    /// Deleted, for any reason?
+    pub deleted: bool,
+    /// Names and values, sorted by name.
+    pub properties: Vec<(&'a str, &'a str)>,
+    /// Sorted by identifier.
+    pub indices: Vec<IndexView<'a>>,
+}
+
+/// A live link of a [`CaseView`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IndexView<'a> {
+    /// Unique in its case.
+    pub identifier: &'a str,
+    /// Type of the target.
+    pub referenced_type: &'a str,
+    /// Parent or host.
+    pub referenced_id: &'a str,
+    /// What the link means.
+    pub relationship: Relationship,
+}
+
+impl<'a> From<&'a Case> for CaseView<'a> {
+    fn from(case: &'a Case) -> Self {
+        let index = |index: &'a CaseIndex| IndexView {
+            identifier: &index.identifier,
+            referenced_type: &index.referenced_type,
+            referenced_id: index.referenced_id.as_str(),
+            relationship: index.relationship,
+        };
+        Self {
+            case_type: &case.case_type.value,
+            name: &case.name.value,
+            owner_id: &case.owner_id.value,
+            external_id: &case.external_id.value,
+            opened_on: case.opened_on,
+            opened_by: &case.opened_by,
+            modified_on: case.modified_on.unwrap_or(case.server_modified_on),
+            modified_by: &case.modified_by,
+            closed: case.closed.value,
+            deleted: case.deletion.is_deleted(),
+            properties: case.properties.iter().map(|p| (p.name.as_str(), p.value.as_str())).collect(),
+            indices: case.indices.iter().map(index).collect(),
+        }
+    }
+}
+
 /// Kinds of a case transaction, as bits (stable numbers, those of CommCare HQ).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, PartialOrd, Ord)]
 pub struct TxKinds(pub u16);

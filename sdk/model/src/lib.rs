@@ -17,8 +17,8 @@ pub use block::{
     LedgerEntry, LedgerMove, ParsedForm, Relationship,
 };
 pub use case::{
-    Case, CaseAttachment, CaseIndex, CaseTransaction, Deletion, Property, RebuildDetails, Register, SetBy,
-    TxKinds,
+    Case, CaseAttachment, CaseIndex, CaseTransaction, CaseView, Deletion, IndexView, Property,
+    RebuildDetails, Register, SetBy, TxKinds,
 };
 pub use digest::Digest;
 pub use fact::{

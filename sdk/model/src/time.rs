@@ -83,22 +83,36 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, always six digits of fraction.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Bytes of an instant as text.
+pub const TEXT_BYTES: usize = 27;
+
+impl Timestamp {
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, always six digits of fraction, in ASCII.
+    pub fn text(self) -> [u8; TEXT_BYTES] {
         let c = self.civil();
         let s = c.micros / 1_000_000;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            c.year,
-            c.month,
-            c.day,
-            s / 3600,
-            s / 60 % 60,
-            s % 60,
-            c.micros % 1_000_000
-        )
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |at: usize, digits: usize, mut value: i64| {
+            for place in text[at..at + digits].iter_mut().rev() {
+                *place = b'0' + value.rem_euclid(10) as u8;
+                value /= 10;
+            }
+        };
+        put(0, 4, i64::from(c.year));
+        put(5, 2, i64::from(c.month));
+        put(8, 2, i64::from(c.day));
+        put(11, 2, s / 3600);
+        put(14, 2, s / 60 % 60);
+        put(17, 2, s % 60);
+        put(20, 6, c.micros % 1_000_000);
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// As [`Self::text`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

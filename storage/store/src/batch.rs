@@ -1,7 +1,7 @@
 //! Writing: one batch at a time, rows of several commits, one flush of the log.
 
 use crate::read::{Read, Rows, ScanRange, StoreError};
-use crate::set::BatchReader;
+use crate::set::SetReader;
 use crate::store::{ROOM_WAIT, Store};
 use bolster_changelog::{AppendError, EntryDraft, Log, LogBatch, Stamp};
 use bolster_model::{
@@ -38,7 +38,7 @@ pub struct StoreWriter {
 impl StoreWriter {
     /// Begins a batch.
     pub fn begin(&mut self) -> Batch<'_> {
-        let reader = BatchReader::new(self.store.set());
+        let reader = SetReader::new(self.store.set());
         Batch {
             log: self.log.begin(),
             store: &self.store,
@@ -64,7 +64,7 @@ type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
 pub struct Batch<'s> {
     log: LogBatch<'s>,
     store: &'s Store,
-    reader: BatchReader,
+    reader: SetReader,
     /// Rows of the batch so far, the last write of each.
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// What `rows` held before each write since the last commit boundary.

@@ -18,4 +18,4 @@ pub use bolster_codec::DecodeError;
 pub use bolster_shards::tables::links::{BlobOwner, RecentForm};
 pub use bolster_shards::{ShardError, Table};
 pub use read::{Read, ReadExt, ScanRange, StoreError};
-pub use store::{OpenError, Store, StoreOptions, StoreStatus, View};
+pub use store::{OpenError, SteadyView, Store, StoreOptions, StoreStatus, View};

@@ -2,10 +2,9 @@
 
 use bolster_codec::DecodeError;
 use bolster_model::{
-    Case, CaseId, CaseTransaction, FormId, FormRow, LedgerKey, LedgerTransaction, LedgerValue, ProjectId,
-    Relationship,
+    Case, CaseId, CaseTransaction, CaseView, FormId, FormRow, LedgerKey, LedgerTransaction, LedgerValue,
+    ProjectId, Relationship,
 };
-use bolster_shards::tables::cases::CaseLinks;
 use bolster_shards::tables::links::{RecentForm, decode_recent, recent_key};
 use bolster_shards::tables::{
     any_project, cases, documents, forms, id_key, ledgers, links, project_at_end, route_of, transactions,
@@ -103,10 +102,15 @@ pub trait ReadExt: Read {
         row.map(|value| decoded("cases", cases::decode(id, &value))).transpose()
     }
 
-    /// What says whether a case belongs on a phone, without the rest of it.
-    fn case_links(&self, project: ProjectId, id: &CaseId) -> Result<Option<CaseLinks>, StoreError> {
+    /// Looks at a case, deleted ones included, without copying it.
+    fn look_at_case<T>(
+        &self,
+        project: ProjectId,
+        id: &CaseId,
+        look: impl FnOnce(&CaseView<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
         let row = self.get(Table::Cases, route_of(id.as_str()), &id_key(id.as_str(), project))?;
-        row.map(|value| decoded("cases", cases::decode_links(&value))).transpose()
+        row.map(|value| Ok(look(&decoded("cases", cases::view(&value))?))).transpose()
     }
 
     /// Projects in which a case of this id exists.

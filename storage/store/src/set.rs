@@ -5,6 +5,7 @@ use bolster_changelog::LogReader;
 use bolster_env::Env;
 use bolster_shards::overlay::{Found, Overlay, row_key};
 use bolster_shards::{Op, Shard, ShardError, Snapshot, Table, shard_of};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -133,14 +134,19 @@ impl ShardSet {
                 }
             }
         }
-        let live = found.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
-        let mut rows: Rows = live.collect();
-        if range.reverse {
-            rows.reverse();
-        }
-        rows.truncate(range.limit);
-        Ok(rows)
+        Ok(in_order(found, range))
     }
+}
+
+/// What is there of the rows found, as a scan answers it.
+fn in_order(found: Pending, range: &ScanRange) -> Rows {
+    let live = found.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+    let mut rows: Rows = live.collect();
+    if range.reverse {
+        rows.reverse();
+    }
+    rows.truncate(range.limit);
+    rows
 }
 
 /// The key range of a scan, without the table number. `after` only ever narrows it: one that lies outside the
@@ -189,8 +195,22 @@ fn scan_shard(
     if is_empty(&low, &high) {
         return Ok(());
     }
-    found.append(&mut shard.reading(|| scan_moment(shard, table, range, (&low, &high), pending))?);
+    let once = || scan_moment(shard, table, range, (&low, &high), pending, &mut None);
+    found.append(&mut shard.reading(once)?);
     Ok(())
+}
+
+/// A snapshot, and the epoch of the overlay that it fits.
+type Kept = Option<(u64, Snapshot)>;
+
+/// The snapshot that fits an overlay, which is held meanwhile: the kept one, unless redb below has changed.
+fn fitting<'k>(kept: &'k mut Kept, shard: &Shard, overlay: &Overlay) -> Result<&'k Snapshot, ShardError> {
+    let current = kept.take().filter(|(epoch, _)| *epoch == overlay.epoch);
+    let current = match current {
+        Some(current) => current,
+        None => (overlay.epoch, shard.snapshot()?),
+    };
+    Ok(&kept.insert(current).1)
 }
 
 /// A scan of one shard at one moment; removed rows are in the answer as such.
@@ -200,18 +220,18 @@ fn scan_moment(
     range: &ScanRange,
     (low, high): (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
     pending: Option<&Pending>,
+    kept: &mut Kept,
 ) -> Result<Pending, ShardError> {
     let mut found = Pending::new();
     let mut above = Pending::new();
-    let snapshot: Snapshot;
-    {
+    let snapshot = {
         // While the overlay is held, what leaves it is in redb already.
         let overlay = shard.overlay();
         for generation in overlay.layers().rev() {
             overlay_rows(&generation.rows, table, (low, high), &mut above);
         }
-        snapshot = shard.snapshot()?;
-    }
+        fitting(kept, shard, &overlay)?
+    };
     if let Some(pending) = pending {
         overlay_rows(pending, table, (low, high), &mut above);
     }
@@ -247,16 +267,16 @@ fn overlay_rows(
     }
 }
 
-/// Reads of one batch: redb snapshots are kept while they are current.
-pub struct BatchReader {
+/// Many reads by one thread: redb snapshots are kept while they are current.
+pub struct SetReader {
     set: Arc<ShardSet>,
-    snapshots: Vec<std::cell::RefCell<Option<(u64, Snapshot)>>>,
+    snapshots: Vec<RefCell<Kept>>,
 }
 
-impl BatchReader {
+impl SetReader {
     /// Of a set.
     pub fn new(set: Arc<ShardSet>) -> Self {
-        let snapshots = set.shards.iter().map(|_| std::cell::RefCell::new(None)).collect();
+        let snapshots = set.shards.iter().map(|_| RefCell::default()).collect();
         Self { set, snapshots }
     }
 
@@ -265,26 +285,40 @@ impl BatchReader {
         let index = shard_of(route, self.set.shards.len());
         let shard = &self.set.shards[index];
         shard.reading(|| {
-            let mut slot = self.snapshots[index].borrow_mut();
-            {
-                let overlay: &Overlay = &shard.overlay();
+            let mut kept = self.snapshots[index].borrow_mut();
+            let snapshot = {
+                let overlay = shard.overlay();
                 if let Found::Here(value) = overlay.get(row) {
                     return Ok(value.map(<[u8]>::to_vec));
                 }
-                // A snapshot from before redb below the overlay changed may lack rows.
-                if slot.as_ref().is_none_or(|(taken, _)| *taken != overlay.epoch) {
-                    *slot = Some((overlay.epoch, shard.snapshot()?));
-                }
-            }
-            match slot.as_ref() {
-                Some((_, snapshot)) => snapshot.get(table, &row[1..]),
-                None => Ok(None),
-            }
+                fitting(&mut kept, shard, &overlay)?
+            };
+            snapshot.get(table, &row[1..])
         })
     }
 
+    /// Rows of a range that lie in one shard.
+    pub fn scan(&self, table: Table, route: u64, range: &ScanRange) -> Result<Rows, ShardError> {
+        let (low, high) = bounds(range);
+        if is_empty(&low, &high) {
+            return Ok(Rows::new());
+        }
+        let index = shard_of(route, self.set.shards.len());
+        let shard = &self.set.shards[index];
+        let found = shard.reading(|| {
+            let mut kept = self.snapshots[index].borrow_mut();
+            scan_moment(shard, table, range, (&low, &high), None, &mut kept)
+        })?;
+        Ok(in_order(found, range))
+    }
+
+    /// Lets the snapshots go: redb cannot use room again that one of them may still show.
+    pub fn release(&self) {
+        self.snapshots.iter().for_each(|kept| drop(kept.take()));
+    }
+
     /// The shards.
-    pub fn set(&self) -> &ShardSet {
+    pub fn set(&self) -> &Arc<ShardSet> {
         &self.set
     }
 }

@@ -5,7 +5,9 @@
 
 use super::SyncCase;
 use bolster_model::CaseId;
+use hashbrown::HashTable;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 /// Where cases come from.
 pub trait CaseGraph {
@@ -31,7 +33,9 @@ pub struct LiveCase {
 /// Cases looked at so far, numbered.
 struct Explorer<'g, G: CaseGraph> {
     graph: &'g G,
-    numbers: HashMap<CaseId, u32>,
+    /// Numbers by the id that they stand for, which is in `ids` alone: a large case load is held once.
+    numbers: HashTable<u32>,
+    hasher: RandomState,
     ids: Vec<CaseId>,
     cases: Vec<Option<SyncCase>>,
     /// Whether a case is available, once known.
@@ -39,15 +43,17 @@ struct Explorer<'g, G: CaseGraph> {
 }
 
 impl<G: CaseGraph> Explorer<'_, G> {
-    fn number(&mut self, id: &CaseId) -> Result<u32, G::Error> {
-        if let Some(number) = self.numbers.get(id) {
+    fn number(&mut self, id: CaseId) -> Result<u32, G::Error> {
+        let hash = self.hasher.hash_one(&id);
+        if let Some(number) = self.numbers.find(hash, |n| self.ids[*n as usize] == id) {
             return Ok(*number);
         }
         let number = self.ids.len() as u32;
-        self.cases.push(self.graph.case(id)?);
-        self.numbers.insert(id.clone(), number);
-        self.ids.push(id.clone());
+        self.cases.push(self.graph.case(&id)?);
+        self.ids.push(id);
         self.available.push(None);
+        let (hasher, ids) = (&self.hasher, &self.ids);
+        self.numbers.insert_unique(hash, number, |n| hasher.hash_one(&ids[*n as usize]));
         Ok(number)
     }
 
@@ -60,7 +66,7 @@ impl<G: CaseGraph> Explorer<'_, G> {
         let Some(case) = &self.cases[number as usize] else { return Ok(Vec::new()) };
         let wanted = case.links.iter().filter(|l| l.extension || !hosts_only);
         let ids: Vec<CaseId> = wanted.map(|l| l.target.clone()).collect();
-        ids.iter().map(|id| self.number(id)).collect()
+        ids.into_iter().map(|id| self.number(id)).collect()
     }
 
     /// Known at once: closed and missing cases are not available, open ones that are no pure extension are.
@@ -117,14 +123,15 @@ pub fn live<G: CaseGraph>(
 ) -> Result<Vec<LiveCase>, G::Error> {
     let mut explorer = Explorer {
         graph,
-        numbers: HashMap::new(),
+        numbers: HashTable::new(),
+        hasher: RandomState::new(),
         ids: Vec::new(),
         cases: Vec::new(),
         available: Vec::new(),
     };
     let mut queue = Vec::new();
     for seed in seeds {
-        let number = explorer.number(&seed)?;
+        let number = explorer.number(seed)?;
         let owned = explorer.cases[number as usize].as_ref().is_some_and(|c| owners.contains(&c.owner));
         if owned && explorer.is_available(number)? {
             queue.push(number);
@@ -137,7 +144,7 @@ pub fn live<G: CaseGraph>(
         reached.retain(|n| explorer.cases[*n as usize].is_some());
         let id = explorer.ids[number as usize].clone();
         for source in graph.extensions(&id)? {
-            let source = explorer.number(&source)?;
+            let source = explorer.number(source)?;
             let open =
                 |case: &SyncCase| !case.closed && case.links.iter().any(|l| l.extension && l.target == id);
             if explorer.cases[source as usize].as_ref().is_some_and(open) {

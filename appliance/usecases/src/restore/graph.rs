@@ -1,13 +1,13 @@
 //! Cases of the store as the rules of syncing see them.
 
 use bolster_cases::sync::{CaseGraph, Link, SyncCase};
-use bolster_model::{CaseId, ProjectId, Relationship};
-use bolster_store::{ReadExt, StoreError, View};
+use bolster_model::{CaseId, IndexView, ProjectId, Relationship};
+use bolster_store::{ReadExt, SteadyView, StoreError};
 
 /// The cases of a project.
 pub struct StoredCases {
     /// Committed state.
-    pub view: View,
+    pub view: SteadyView,
     /// Where.
     pub project: ProjectId,
 }
@@ -16,15 +16,17 @@ impl CaseGraph for StoredCases {
     type Error = StoreError;
 
     fn case(&self, id: &CaseId) -> Result<Option<SyncCase>, StoreError> {
-        let Some(links) = self.view.case_links(self.project, id)?.filter(|links| !links.deleted) else {
-            return Ok(None);
-        };
-        let indices = links.indices.into_iter().map(|(identifier, target, relationship)| Link {
-            identifier,
-            target,
-            extension: relationship == Relationship::Extension,
-        });
-        Ok(Some(SyncCase { owner: links.owner_id, closed: links.closed, links: indices.collect() }))
+        let case = self.view.look_at_case(self.project, id, |case| {
+            let link = |index: &IndexView<'_>| Link {
+                identifier: index.identifier.to_owned(),
+                target: CaseId::new(index.referenced_id),
+                extension: index.relationship == Relationship::Extension,
+            };
+            let links = case.indices.iter().map(link).collect();
+            let owner = case.owner_id.to_owned();
+            (!case.deleted).then_some(SyncCase { owner, closed: case.closed, links })
+        })?;
+        Ok(case.flatten())
     }
 
     fn extensions(&self, id: &CaseId) -> Result<Vec<CaseId>, StoreError> {

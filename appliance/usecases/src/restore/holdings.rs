@@ -22,11 +22,11 @@ pub struct Held {
 const CLOSED: u8 = 1;
 const KEPT: u8 = 2;
 
-pub(super) fn put_held(w: &mut Writer, held: &Held) {
-    w.str(&held.case.owner);
-    w.u8(if held.case.closed { CLOSED } else { 0 } | if held.kept { KEPT } else { 0 });
-    w.varint(held.case.links.len() as u64);
-    for link in &held.case.links {
+pub(super) fn put_held(w: &mut Writer, case: &SyncCase, kept: bool) {
+    w.str(&case.owner);
+    w.u8(if case.closed { CLOSED } else { 0 } | if kept { KEPT } else { 0 });
+    w.varint(case.links.len() as u64);
+    for link in &case.links {
         w.str(&link.identifier);
         w.str(link.target.as_str());
         w.bool(link.extension);
@@ -43,28 +43,27 @@ pub(super) fn get_held(r: &mut Reader<'_>) -> Result<Held, DecodeError> {
 
 /// A base in memory.
 #[derive(Clone, Debug)]
-pub struct Base(Arc<[u8]>);
+pub struct Base(Arc<Vec<u8>>);
 
 impl Base {
-    /// Prints one. Entries are sorted by id.
-    pub fn build<'c>(entries: impl ExactSizeIterator<Item = (&'c CaseId, &'c Held)>) -> Vec<u8> {
+    /// Prints one: id, case, whether it is kept. Entries are sorted by id.
+    pub fn build<'c>(entries: impl ExactSizeIterator<Item = (&'c CaseId, &'c SyncCase, bool)>) -> Vec<u8> {
         let count = entries.len();
         let mut out = vec![0; 4 + 4 * count];
         out[..4].copy_from_slice(&(count as u32).to_le_bytes());
-        let mut w = Writer::with_capacity(64 * count);
-        for (number, (id, held)) in entries.enumerate() {
-            let offset = (out.len() + w.0.len()) as u32;
-            out[4 + 4 * number..8 + 4 * number].copy_from_slice(&offset.to_le_bytes());
+        let mut w = Writer(out);
+        for (number, (id, case, kept)) in entries.enumerate() {
+            let offset = w.0.len() as u32;
+            w.0[4 + 4 * number..8 + 4 * number].copy_from_slice(&offset.to_le_bytes());
             w.str(id.as_str());
-            put_held(&mut w, held);
+            put_held(&mut w, case, kept);
         }
-        out.extend_from_slice(&w.0);
-        out
+        w.0
     }
 
     /// Reads one.
     pub fn read(bytes: Vec<u8>) -> Result<Self, DecodeError> {
-        let base = Self(bytes.into());
+        let base = Self(Arc::new(bytes));
         if base.0.len() < 4 || base.0.len() < 4 + 4 * base.len() {
             return Err(DecodeError::Malformed("base of a sync log"));
         }
@@ -218,7 +217,7 @@ mod tests {
     fn a_base_finds_what_was_put_in() {
         let all: BTreeMap<CaseId, Held> =
             (0..100).map(|n| (CaseId(format!("case-{n}")), held(&"o".repeat(n % 3)))).collect();
-        let base = Base::read(Base::build(all.iter())).unwrap();
+        let base = Base::read(Base::build(all.iter().map(|(id, held)| (id, &held.case, held.kept)))).unwrap();
         assert_eq!(base.len(), 100);
         for (id, held) in &all {
             assert_eq!(base.get(id).unwrap().as_ref(), Some(held));
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        let good = Base::build([(&CaseId("a".into()), &held("o"))].into_iter());
+        let good = Base::build([(&CaseId("a".into()), &held("o").case, true)].into_iter());
         for cut in 0..good.len() {
             if let Ok(base) = Base::read(good[..cut].to_vec()) {
                 assert!(base.len() == 0 || base.get(&CaseId("a".into())).is_err(), "{cut}");

@@ -157,6 +157,10 @@ impl Appliance {
             Some(log) => Some(self.checked_state(log, &request)?),
             None => None,
         };
+        if let Some(state) = &before {
+            // It may have to wait for its turn.
+            state.graph.view.release();
+        }
         Ok(Restore { app: self.clone(), project, nouns, user, request, lsn, before })
     }
 

@@ -17,8 +17,9 @@ use bolster_wire::restore::{
 };
 use std::sync::Arc;
 
-/// Bytes that are sent at once.
-const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that are sent at once, and room for one more case: small enough for the allocator to use again.
+const CHUNK_BYTES: usize = 56 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 /// What the phone is told instead of the password's hash, which is nobody's business.
 const NO_PASSWORD: &str = "sha1$bolster$0";
 
@@ -56,24 +57,27 @@ impl Restore {
 
     /// Computes and prints everything. The token is durable before the last byte is handed over.
     pub fn send(mut self, sink: Sink<'_>) -> Result<(), RestoreError> {
-        let mut out = Printer::default();
+        let mut out = Printer::with_capacity(if self.is_short() { 4096 } else { BUFFER_BYTES });
         print::begin(&mut out);
         if !self.is_short() {
             // Something to read while the rest is computed, for clients that give up on silence.
             flush(&mut out, sink)?;
         }
         let fixtures = self.fixtures();
-        let graph = StoredCases { view: self.app.store().view(), project: self.project.id };
+        let graph = StoredCases { view: self.app.store().steady_view(), project: self.project.id };
         let plan = match &mut self.before {
             Some(state) => plan::incremental(&self.app, state, &self.user.owners)?,
             None => plan::full(&self.app, &graph, &self.user.owners)?,
         };
         let token: String =
             random::bytes::<16>(&*self.app.env().random).iter().map(|b| format!("{b:02x}")).collect();
-        let Plan { send, holdings, hash, kept, new_base } = plan;
-        let log = SyncLog { hash, kept, ..self.log(&token, &fixtures, holdings) };
+        let Plan { send, holdings, hash, kept, reopened, new_base } = plan;
+        let log = SyncLog { hash, kept, reopened, ..self.log(&token, &fixtures, holdings) };
         self.app.keep_log(&log, new_base)?;
         drop(log);
+        if let Some(state) = &self.before {
+            state.graph.view.release();
+        }
         let has_ledgers = graph.view.any_ledger()?;
         let items =
             self.request.items.then(|| self.count(&graph, &fixtures, &send, has_ledgers)).transpose()?;
@@ -82,11 +86,13 @@ impl Restore {
         for case in &send {
             self.print_case(&graph, &mut out, case, has_ledgers)?;
             if out.len() >= CHUNK_BYTES {
+                // The client may read slowly.
+                graph.view.release();
                 flush(&mut out, sink)?;
             }
         }
         print::end(&mut out);
-        flush(&mut out, sink)
+        if sink(out.take()) { Ok(()) } else { Err(RestoreError::Gone) }
     }
 
     fn log(&self, token: &str, fixtures: &Fixtures, holdings: Holdings) -> SyncLog {
@@ -106,6 +112,7 @@ impl Restore {
             hash: Default::default(),
             kept: 0,
             disagreed: None,
+            reopened: Vec::new(),
             holdings,
         }
     }
@@ -148,13 +155,14 @@ impl Restore {
         send: &SendCase,
         has_ledgers: bool,
     ) -> Result<(), RestoreError> {
-        // Gone in this moment: the next sync tells.
-        let Some(case) = graph.view.case(self.project.id, &send.id)? else { return Ok(()) };
         if has_ledgers {
             print::balances(out, &graph.view.ledgers(self.project.id, &send.id)?);
         }
         let leave_out = |name: &str| send.leave_out.iter().any(|n| n == name);
-        print::case_block(out, &case, send.create, leave_out, &send.removed);
+        // One that is gone in this moment is not printed; the next sync tells.
+        graph.view.look_at_case(self.project.id, &send.id, |case| {
+            print::case_block(out, send.id.as_str(), case, send.create, leave_out, &send.removed);
+        })?;
         Ok(())
     }
 
@@ -337,5 +345,5 @@ fn digest(parts: &[&[u8]]) -> u64 {
 }
 
 fn flush(out: &mut Printer, sink: Sink<'_>) -> Result<(), RestoreError> {
-    if sink(out.take()) { Ok(()) } else { Err(RestoreError::Gone) }
+    if sink(out.take_and_make_room(BUFFER_BYTES)) { Ok(()) } else { Err(RestoreError::Gone) }
 }

@@ -6,7 +6,7 @@ use super::holdings::{Held, StateHash};
 use super::sync_log::SyncLog;
 use crate::Appliance;
 use bolster_cases::sync::{CaseGraph, PhoneCases, SyncCase, apply_block, purge};
-use bolster_model::CaseId;
+use bolster_model::{CaseId, Relationship};
 use bolster_store::ReadExt;
 use bolster_wire::Limits;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -15,6 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 pub const CHANGES_AT_ONCE: usize = 10_000;
 /// Cases looked at around a change before everything is looked at instead.
 const REGION_MAX: usize = 4_000;
+/// Extensions looked at below a case of others; beyond that it is taken to matter.
+const CHAIN_MAX: usize = 100;
+/// Purges that a phone may have made between two syncs.
+const PURGES_MAX: usize = 8;
 
 /// A phone, brought up to date.
 pub struct PhoneState {
@@ -60,7 +64,7 @@ impl PhoneCases for Overlay<'_> {
 impl PhoneState {
     /// Reads what happened since the token was made.
     pub fn load(app: &Appliance, log: SyncLog) -> Result<Self, RestoreError> {
-        let graph = StoredCases { view: app.store().view(), project: log.project };
+        let graph = StoredCases { view: app.store().steady_view(), project: log.project };
         let mut state = Self {
             log,
             graph,
@@ -69,6 +73,7 @@ impl PhoneState {
             touched_foreign: BTreeSet::new(),
             region: None,
         };
+        state.touched_foreign.extend(state.log.reopened.iter().cloned());
         let own_forms = state.read_changes()?;
         for lsn in own_forms {
             state.apply_own(app, lsn)?;
@@ -201,6 +206,33 @@ impl PhoneState {
                 return Ok(true);
             }
         }
+        self.is_waited_for(id)
+    }
+
+    /// Whether cases of the phone's owners, or on the phone, hang on this one: it may have been gone or closed,
+    /// and they were left out or sent without their link for that.
+    fn is_waited_for(&self, id: &CaseId) -> Result<bool, RestoreError> {
+        let mut chain = vec![id.clone()];
+        let mut next = 0;
+        while let Some(id) = chain.get(next).cloned() {
+            next += 1;
+            for (source, _, relationship) in self.graph.view.referrers(self.log.project, &id)? {
+                if self.held(&source)?.is_some() {
+                    return Ok(true);
+                }
+                if relationship != Relationship::Extension || chain.contains(&source) {
+                    continue;
+                }
+                let owner = self.graph.case(&source)?.map(|case| case.owner);
+                if owner.is_some_and(|owner| self.log.owners.binary_search(&owner).is_ok()) {
+                    return Ok(true);
+                }
+                if chain.len() == CHAIN_MAX {
+                    return Ok(true);
+                }
+                chain.push(source);
+            }
+        }
         Ok(false)
     }
 
@@ -257,16 +289,29 @@ impl PhoneState {
         Ok(held.into_iter().filter(|(id, _)| kept.contains(id)).collect())
     }
 
-    /// The whole phone is looked at, and what its purge takes is marked.
+    /// The whole phone is looked at, and what its purge takes is marked, again and again until it takes nothing
+    /// more: in rare shapes one purge leaves cases to the next one.
     pub fn purge_everything(&mut self) -> Result<(), RestoreError> {
-        self.region = None;
-        let purged = self.purged()?;
-        for (id, held) in self.everything()? {
-            if held.kept && !purged.contains_key(&id) {
-                self.changed.insert(id, None);
+        for _ in 0..PURGES_MAX {
+            if !self.purge_once()? {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// One purge of the whole phone; false when it took nothing.
+    fn purge_once(&mut self) -> Result<bool, RestoreError> {
+        self.region = None;
+        let purged = self.purged()?;
+        let mut took = false;
+        for (id, held) in self.everything()? {
+            if held.kept && !purged.contains_key(&id) {
+                self.changed.insert(id, None);
+                took = true;
+            }
+        }
+        Ok(took)
     }
 
     /// Whether the phone's hash is one that this phone can have: purged before it was sent, or not.
@@ -295,7 +340,24 @@ impl PhoneState {
             return Ok(true);
         }
         let kept: Vec<&CaseId> = all.iter().filter(|(_, h)| h.kept).map(|(id, _)| id).collect();
-        Ok(StateHash::of(kept.iter().copied()).text(kept.len() as u64) == hash)
+        if StateHash::of(kept.iter().copied()).text(kept.len() as u64) == hash {
+            return Ok(true);
+        }
+        // It may have purged more often.
+        let (changed, region) = (self.changed.clone(), self.region.clone());
+        for _ in 0..PURGES_MAX {
+            let took = self.purge_once()?;
+            let left = self.everything()?;
+            let kept: Vec<&CaseId> = left.iter().filter(|(_, h)| h.kept).map(|(id, _)| id).collect();
+            if StateHash::of(kept.iter().copied()).text(kept.len() as u64) == hash {
+                return Ok(true);
+            }
+            if !took {
+                break;
+            }
+        }
+        (self.changed, self.region) = (changed, region);
+        Ok(false)
     }
 
     /// Ids that the log itself says are kept, of the region or all.

@@ -38,6 +38,8 @@ pub struct Plan {
     pub hash: StateHash,
     /// Number of cases kept.
     pub kept: u64,
+    /// See [`SyncLog::reopened`](super::sync_log::SyncLog).
+    pub reopened: Vec<CaseId>,
     /// The base is new, and in a file that stays until the log names it.
     pub new_base: Option<BlobPin>,
 }
@@ -74,19 +76,31 @@ fn without_bad_links(mut cases: Vec<LiveCase>) -> (Vec<LiveCase>, BTreeMap<CaseI
 pub fn full(app: &Appliance, graph: &StoredCases, owners: &[String]) -> Result<Plan, RestoreError> {
     let owned = graph.owned(owners)?;
     let (cases, left_out) = without_bad_links(live(graph, &set_of(owners), owned)?);
+    // What follows exists once per case, and never twice at a time: a case load may be large.
+    let base = {
+        let mut table: Vec<(&CaseId, &SyncCase)> = cases.iter().map(|c| (&c.id, &c.case)).collect();
+        table.sort_unstable_by_key(|(id, _)| *id);
+        let kept = kept_of(&table, owners);
+        let bytes = Base::build(table.iter().map(|(id, case)| (*id, *case, kept.contains(id))));
+        (bytes, StateHash::of(kept.iter().copied()), kept.len() as u64)
+    };
+    let (bytes, hash, kept) = base;
     let send = cases
-        .iter()
+        .into_iter()
         .map(|case| SendCase {
-            id: case.id.clone(),
             create: true,
             leave_out: left_out.get(&case.id).cloned().unwrap_or_default(),
             removed: Vec::new(),
+            id: case.id,
         })
         .collect();
-    let held = held_after(BTreeMap::new(), &cases, owners);
-    let (holdings, new_base) = new_holdings(app, &held)?;
-    let (hash, kept) = hash_of(&held);
-    Ok(Plan { send, holdings, hash, kept, new_base })
+    let (holdings, new_base) = holdings_on(app, bytes)?;
+    Ok(Plan { send, holdings, hash, kept, reopened: Vec::new(), new_base })
+}
+
+/// What the purge of a phone with this table leaves; one that finds a cycle keeps everything.
+fn kept_of<'c>(table: &[(&'c CaseId, &'c SyncCase)], owners: &[String]) -> HashSet<&'c CaseId> {
+    purge(table, &set_of(owners)).unwrap_or_else(|_| table.iter().map(|(id, _)| *id).collect())
 }
 
 fn hash_of(held: &BTreeMap<CaseId, Held>) -> (StateHash, u64) {
@@ -103,7 +117,7 @@ fn held_after(
     let is_live: HashSet<&CaseId> = live.iter().map(|c| &c.id).collect();
     let mut table: Vec<(&CaseId, &SyncCase)> = live.iter().map(|c| (&c.id, &c.case)).collect();
     table.extend(present.iter().filter(|(id, _)| !is_live.contains(id)));
-    let kept = purge(&table, &set_of(owners)).unwrap_or_else(|_| table.iter().map(|(id, _)| *id).collect());
+    let kept = kept_of(&table, owners);
     table
         .iter()
         .filter(|(id, _)| kept.contains(id) || is_live.contains(id))
@@ -116,7 +130,11 @@ fn new_holdings(
     app: &Appliance,
     held: &BTreeMap<CaseId, Held>,
 ) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
-    let bytes = Base::build(held.iter());
+    holdings_on(app, Base::build(held.iter().map(|(id, held)| (id, &held.case, held.kept))))
+}
+
+/// Holdings that are these bytes.
+fn holdings_on(app: &Appliance, bytes: Vec<u8>) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
     if bytes.len() <= INLINE_BYTES_MAX {
         let base_ref = BaseRef::Inline(bytes.clone());
         return Ok((Holdings { base_ref, base: Base::read(bytes)?, delta: BTreeMap::new() }, None));
@@ -148,15 +166,25 @@ pub fn incremental(app: &Appliance, state: &mut PhoneState, owners: &[String]) -
         Some(region) => region.iter().cloned().collect(),
         None => graph.owned(owners)?,
     };
-    let (cases, left_out) = without_bad_links(live(graph, &set_of(owners), seeds)?);
+    let (mut cases, left_out) = without_bad_links(live(graph, &set_of(owners), seeds)?);
     let on_phone = state.purged()?;
     let mut send = Vec::new();
     for case in &cases {
         let known = on_phone.get(&case.id);
-        if known.is_none() || state.touched_foreign.contains(&case.id) {
+        // A link that was left out, or is to be from now on, makes it another case for the phone.
+        let is_same = known.is_some_and(|held| held.case.links == case.case.links);
+        if !is_same || state.touched_foreign.contains(&case.id) {
             let removed = removed_links(state, known, &case.case)?;
             let leave_out = left_out.get(&case.id).cloned().unwrap_or_default();
             send.push(SendCase { id: case.id.clone(), create: known.is_none(), leave_out, removed });
+        }
+    }
+    // Nothing opens a case again that the phone took for closed, except its coming as a new one.
+    let mut stuck = Vec::new();
+    for case in &mut cases {
+        if !case.case.closed && on_phone.get(&case.id).is_some_and(|held| held.case.closed) {
+            case.case.closed = true;
+            stuck.push(case.id.clone());
         }
     }
     let is_live: HashSet<&CaseId> = cases.iter().map(|c| &c.id).collect();
@@ -175,8 +203,9 @@ pub fn incremental(app: &Appliance, state: &mut PhoneState, owners: &[String]) -
         present.insert(id.clone(), now);
     }
     let after = held_after(present, &cases, owners);
+    stuck.retain(|id| !after.get(id).is_some_and(|held| held.kept));
     let (holdings, new_base, hash, kept) = changed_holdings(app, state, after)?;
-    Ok(Plan { send, holdings, hash, kept, new_base })
+    Ok(Plan { send, holdings, hash, kept, reopened: stuck, new_base })
 }
 
 /// Nothing that matters happened.
@@ -186,6 +215,7 @@ fn unchanged(state: &PhoneState) -> Result<Plan, RestoreError> {
         holdings: state.log.holdings.clone(),
         hash: state.log.hash,
         kept: state.log.kept,
+        reopened: state.log.reopened.clone(),
         new_base: None,
     })
 }

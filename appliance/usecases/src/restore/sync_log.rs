@@ -16,7 +16,7 @@ pub const RETENTION_US: i64 = 63 * 86_400 * 1_000_000;
 /// Most tokens of a device that are known.
 pub const TOKENS_MAX: usize = 20;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A sync log.
 #[derive(Clone, Debug)]
@@ -53,6 +53,9 @@ pub struct SyncLog {
     pub disagreed: Option<(Timestamp, String)>,
     /// What the phone holds.
     pub holdings: Holdings,
+    /// Cases that belong on the phone, which purges them because it took them for closed: only a case that it
+    /// does not have can be opened there, so the next sync sends them as new.
+    pub reopened: Vec<CaseId>,
 }
 
 impl SyncLog {
@@ -91,8 +94,10 @@ impl SyncLog {
         w.varint(self.holdings.delta.len() as u64);
         for (id, held) in &self.holdings.delta {
             w.str(id.as_str());
-            w.opt(held.as_ref(), put_held);
+            w.opt(held.as_ref(), |w, held| put_held(w, &held.case, held.kept));
         }
+        w.varint(self.reopened.len() as u64);
+        self.reopened.iter().for_each(|id| w.str(id.as_str()));
         w.0
     }
 
@@ -103,7 +108,8 @@ impl SyncLog {
         blob: impl FnOnce(&Digest) -> Result<Base, E>,
     ) -> Result<Self, E> {
         let r = &mut Reader(row);
-        if r.u8()? != VERSION {
+        let version = r.u8()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(DecodeError::Malformed("version of a sync log").into());
         }
         let project = ProjectId(r.array()?);
@@ -133,6 +139,7 @@ impl SyncLog {
         };
         let delta: Vec<(CaseId, Option<Held>)> = r.list(|r| Ok((CaseId(r.string()?), r.opt(get_held)?)))?;
         let holdings = Holdings { base_ref, base, delta: delta.into_iter().collect::<BTreeMap<_, _>>() };
+        let reopened = if version < 2 { Vec::new() } else { r.list(|r| Ok(CaseId(r.string()?)))? };
         Ok(Self {
             token: token.to_owned(),
             project,
@@ -150,6 +157,7 @@ impl SyncLog {
             kept,
             disagreed,
             holdings,
+            reopened,
         })
     }
 

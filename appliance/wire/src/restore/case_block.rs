@@ -1,41 +1,47 @@
 //! A case as a block of casexml version 2, and its ledgers as balances.
 
-use super::day;
 use super::printer::{Printer, is_name};
-use bolster_model::{Case, LedgerValue, Relationship};
+use bolster_model::{CaseView, LedgerValue, Relationship};
 
 /// Most characters of type, name, owner and external id: the phone fails a sync over a longer one.
 const TEXT_CHARS_MAX: usize = 255;
 
+/// Bytes of the day in the text of an instant.
+const DAY_BYTES: usize = 10;
+
 fn short(text: &str) -> &str {
+    if text.len() <= TEXT_CHARS_MAX {
+        return text;
+    }
     text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(at, _)| &text[..at])
 }
 
 /// Identifier, type of the target, and (unless it is gone) the target with whether it is extended.
 type PrintedIndex<'a> = (&'a str, &'a str, Option<(&'a str, bool)>);
 
-/// Prints a case: everything it is, not what changed. `create` when the phone has no such case. Indices for
+/// Prints a case of an id: everything it is, not what changed. `create` when the phone has no such case. Indices for
 /// which `leave_out` answers true are not sent; those in `removed` (identifier, type of the target) are sent
 /// as gone.
 pub fn case_block(
     out: &mut Printer,
-    case: &Case,
+    case_id: &str,
+    case: &CaseView<'_>,
     create: bool,
     leave_out: impl Fn(&str) -> bool,
     removed: &[(String, String)],
 ) {
     out.raw("<case xmlns=\"http://commcarehq.org/case/transaction/v2\"");
-    out.attribute("case_id", case.id.as_str());
-    out.attribute("user_id", &case.modified_by);
-    let modified = case.modified_on.unwrap_or(case.server_modified_on);
-    out.attribute("date_modified", &modified.to_string());
-    out.raw(">");
+    out.attribute("case_id", case_id);
+    out.attribute("user_id", case.modified_by);
+    out.raw(" date_modified=\"");
+    out.bytes(&case.modified_on.text());
+    out.raw("\">");
     // A case without owner belongs to who opened or changed it; the phone takes no empty owner.
-    let owners = [case.owner_id.value.as_str(), &case.opened_by, &case.modified_by, "-"];
+    let owners = [case.owner_id, case.opened_by, case.modified_by, "-"];
     let owner = owners.into_iter().find(|o| !o.is_empty()).unwrap_or("-");
     let identity = |out: &mut Printer| {
-        out.element("case_type", short(&case.case_type.value));
-        out.element("case_name", short(&case.name.value));
+        out.element("case_type", short(case.case_type));
+        out.element("case_name", short(case.name));
         out.element("owner_id", short(owner));
     };
     if create {
@@ -46,22 +52,24 @@ pub fn case_block(
         out.raw("<update>");
         identity(out);
     }
-    if !case.external_id.value.is_empty() {
-        out.element("external_id", short(&case.external_id.value));
+    if !case.external_id.is_empty() {
+        out.element("external_id", short(case.external_id));
     }
     if let Some(opened) = case.opened_on {
-        out.element("date_opened", &day(opened));
+        out.raw("<date_opened>");
+        out.bytes(&opened.text()[..DAY_BYTES]);
+        out.raw("</date_opened>");
     }
-    for property in case.properties.iter().filter(|p| is_name(&p.name) && !is_special(&p.name)) {
-        out.element(&property.name, &property.value);
+    for (name, value) in case.properties.iter().filter(|(name, _)| is_name(name) && !is_special(name)) {
+        out.element(name, value);
     }
     out.raw("</update>");
     let gone = removed.iter().filter(|(name, _)| is_name(name));
-    let indices = case.indices.iter().filter(|i| is_name(&i.identifier) && !leave_out(&i.identifier));
+    let indices = case.indices.iter().filter(|i| is_name(i.identifier) && !leave_out(i.identifier));
     let mut printed: Vec<PrintedIndex<'_>> = indices
         .map(|i| {
-            let target = (i.referenced_id.as_str(), i.relationship == Relationship::Extension);
-            (i.identifier.as_str(), i.referenced_type.as_str(), Some(target))
+            let target = (i.referenced_id, i.relationship == Relationship::Extension);
+            (i.identifier, i.referenced_type, Some(target))
         })
         .chain(gone.map(|(name, kind)| (name.as_str(), kind.as_str(), None)))
         .collect();
@@ -79,7 +87,7 @@ pub fn case_block(
         }
         out.raw("</index>");
     }
-    if case.closed.value || case.deletion.is_deleted() {
+    if case.closed || case.deleted {
         out.raw("<close/>");
     }
     out.raw("</case>");

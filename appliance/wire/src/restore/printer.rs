@@ -1,5 +1,21 @@
 //! A buffer that XML is printed into.
 
+/// Bytes that are printed otherwise somewhere; most texts have none.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 32 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'&' as usize] = true;
+    table[b'<' as usize] = true;
+    table[b'>' as usize] = true;
+    table[b'"' as usize] = true;
+    table[0xef] = true;
+    table
+};
+
 /// XML being printed.
 #[derive(Clone, Debug, Default)]
 pub struct Printer(Vec<u8>);
@@ -13,10 +29,17 @@ impl Printer {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// What is there; the buffer is empty afterwards.
+    /// Nothing yet, with room.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+    /// What is there; nothing afterwards.
     pub fn take(&mut self) -> Vec<u8> {
-        let capacity = self.0.capacity();
-        std::mem::replace(&mut self.0, Vec::with_capacity(capacity))
+        std::mem::take(&mut self.0)
+    }
+    /// What is there; nothing afterwards, with room for so many bytes.
+    pub fn take_and_make_room(&mut self, bytes: usize) -> Vec<u8> {
+        std::mem::replace(&mut self.0, Vec::with_capacity(bytes))
     }
     /// Markup, as it is.
     pub fn raw(&mut self, markup: &str) {
@@ -58,8 +81,12 @@ impl Printer {
 
     fn escaped(&mut self, text: &str, attribute: bool) {
         let bytes = text.as_bytes();
+        let Some(first) = bytes.iter().position(|byte| MAY_NEED_ESCAPE[usize::from(*byte)]) else {
+            self.0.extend_from_slice(bytes);
+            return;
+        };
         let mut done = 0;
-        for (at, byte) in bytes.iter().enumerate() {
+        for (at, byte) in bytes.iter().enumerate().skip(first) {
             let instead: &[u8] = match byte {
                 b'&' => b"&amp;",
                 b'<' => b"&lt;",

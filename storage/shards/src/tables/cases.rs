@@ -6,7 +6,8 @@
 use super::{get_time, put_time};
 use bolster_codec::{DecodeError, Reader, Writer};
 use bolster_model::{
-    Case, CaseAttachment, CaseId, CaseIndex, Deletion, Digest, Property, Register, Relationship, SetBy,
+    Case, CaseAttachment, CaseId, CaseIndex, CaseView, Deletion, Digest, IndexView, Property, Register,
+    Relationship, SetBy,
 };
 
 const VERSION: u8 = 1;
@@ -139,58 +140,35 @@ pub fn decode(id: &CaseId, value: &[u8]) -> Result<Case, DecodeError> {
     Ok(case)
 }
 
-/// What says whether a case belongs on a phone.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CaseLinks {
-    /// Owner id.
-    pub owner_id: String,
-    /// Closed.
-    pub closed: bool,
-    /// Deleted, for any reason.
-    pub deleted: bool,
-    /// Identifier, target, relationship.
-    pub indices: Vec<(String, CaseId, Relationship)>,
-}
-
-fn skip_time(r: &mut Reader<'_>) -> Result<(), DecodeError> {
-    r.opt(get_time).map(|_| ())
-}
-
-/// Reads of a row only what [`CaseLinks`] holds; the rest is stepped over.
-pub fn decode_links(value: &[u8]) -> Result<CaseLinks, DecodeError> {
+/// Reads of a row what a phone learns of it, without copying.
+pub fn view(value: &[u8]) -> Result<CaseView<'_>, DecodeError> {
     let r = &mut Reader(value);
     if r.u8()? != VERSION {
         return Err(DecodeError::Malformed("version of a case row"));
     }
-    let mut owner_id = "";
-    for register in 0..5 {
-        let text = r.str()?;
+    let mut texts = [""; 5];
+    for text in &mut texts {
+        *text = r.str()?;
         get_by(r)?;
-        if register == 2 {
-            owner_id = text;
-        }
     }
-    skip_time(r)?;
-    r.str()?;
-    skip_time(r)?;
-    r.str()?;
+    let [case_type, name, owner_id, external_id, _] = texts;
+    let (opened_on, opened_by) = (r.opt(get_time)?, r.str()?);
+    let (modified_on, modified_by) = (r.opt(get_time)?, r.str()?);
     let closed = r.bool()?;
     get_by(r)?;
-    skip_time(r)?;
+    r.opt(get_time)?;
     r.str()?;
-    get_time(r)?;
-    for _ in 0..r.len()? {
-        r.str()?;
-        r.str()?;
+    let server_modified_on = get_time(r)?;
+    let properties = r.list(|r| {
+        let property = (r.str()?, r.str()?);
         get_by(r)?;
-    }
+        Ok(property)
+    })?;
     let indices = r.list(|r| {
-        let identifier = r.string()?;
-        r.str()?;
-        let target = CaseId(r.string()?);
+        let (identifier, referenced_type, referenced_id) = (r.str()?, r.str()?, r.str()?);
         let relationship = get_relationship(r.u8()?)?;
         get_by(r)?;
-        Ok((identifier, target, relationship))
+        Ok(IndexView { identifier, referenced_type, referenced_id, relationship })
     })?;
     for _ in 0..r.len()? {
         r.str()?;
@@ -200,7 +178,22 @@ pub fn decode_links(value: &[u8]) -> Result<CaseLinks, DecodeError> {
         r.raw(16)?;
         get_by(r)?;
     }
-    Ok(CaseLinks { owner_id: owner_id.to_owned(), closed, deleted: r.u8()? != 0, indices })
+    let deleted = r.u8()? != 0;
+    let modified_on = modified_on.unwrap_or(server_modified_on);
+    Ok(CaseView {
+        case_type,
+        name,
+        owner_id,
+        external_id,
+        opened_on,
+        opened_by,
+        modified_on,
+        modified_by,
+        closed,
+        deleted,
+        properties,
+        indices,
+    })
 }
 
 /// From its stable number.
