@@ -12,6 +12,7 @@
 //! * Only [`problem`] turns errors into statuses, in one exhaustive match for each kind.
 
 mod body;
+mod coding;
 mod gate;
 mod gunzip;
 mod listener;

@@ -15,11 +15,11 @@ mod control;
 mod demo;
 mod logging;
 mod open;
-mod orphans;
 mod output;
 mod password;
 mod serve;
 mod submit;
+mod sweep;
 
 use cli::Cli;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use crate::bench;
 use crate::cli::ServeCommand;
 use crate::control;
 use crate::demo;
-use crate::orphans::Orphans;
+use crate::sweep::Sweep;
 use anyhow::{Context, Result, bail};
 use bolster_env::{Env, RealDisk};
 use bolster_http::HttpOptions;
@@ -91,9 +91,9 @@ fn serve(appliance: &Appliance, data: &Path, command: &ServeCommand) -> Result<(
         println!("bolster: listening on http://{address}");
         // Nobody may be reading; that is no reason to stop.
         let _ = std::io::stdout().flush();
-        let orphans = Orphans::start(appliance.clone());
+        let sweep = Sweep::start(appliance.clone());
         bolster_http::serve_with(listener, appliance.clone(), options, stop).await;
-        orphans.stop();
+        sweep.stop();
         Ok(())
     });
     drop(control);

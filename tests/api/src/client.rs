@@ -72,8 +72,7 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Sends a request and reads the answer. `Host` and `Content-Length` are added.
-    pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: clinic.example\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -82,6 +81,11 @@ impl Connection {
         self.write(head.as_bytes());
         // A server that refuses a body may answer before it has all of it.
         self.write(body);
+    }
+
+    /// Sends a request and reads the answer. `Host` and `Content-Length` are added.
+    pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.ask(method, target, headers, body);
         self.read(method == "HEAD")
     }
 
@@ -109,6 +113,10 @@ impl Connection {
             .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
             .collect();
         let mut response = Response { status, headers, body: Vec::new() };
+        if response.header("transfer-encoding") == Some("chunked") && !without_body {
+            response.body = self.chunks()?;
+            return Some(response);
+        }
         let length = response.header("content-length").map(|l| l.parse::<usize>().expect("a number"));
         let length =
             if without_body || matches!(status, 100..200 | 204 | 304) { 0 } else { length.unwrap_or(0) };
@@ -117,6 +125,38 @@ impl Connection {
         }
         response.body = self.ahead.drain(..length).collect();
         Some(response)
+    }
+
+    /// The chunks of a body; `None` when it breaks off.
+    fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match find(&self.ahead, b"\r\n") {
+                    Some(at) => break at,
+                    None if !self.more() => return None,
+                    None => {}
+                }
+            };
+            let line = String::from_utf8(self.ahead[..end].to_vec()).expect("a length");
+            let length = usize::from_str_radix(&line, 16).expect("a length");
+            while self.ahead.len() < end + 2 + length + 2 {
+                if !self.more() {
+                    return None;
+                }
+            }
+            body.extend_from_slice(&self.ahead[end + 2..end + 2 + length]);
+            self.ahead.drain(..end + 2 + length + 2);
+            if length == 0 {
+                return Some(body);
+            }
+        }
+    }
+
+    /// Sends a request and hangs up once the head of the answer is there.
+    pub fn send_and_hang_up(mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) {
+        self.ask(method, target, headers, body);
+        while find(&self.ahead, b"\r\n\r\n").is_none() && self.more() {}
     }
 
     /// True when the other side hangs up without a further byte.

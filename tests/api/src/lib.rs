@@ -71,7 +71,9 @@ impl Server {
             }));
         });
         let server = Self { app, address, stop: Some(stop), serving: Some(serving), _folder: None };
-        server.project("demo");
+        if server.app.auth().project_named("demo").is_none() {
+            server.project("demo");
+        }
         server
     }
 

@@ -1,6 +1,7 @@
 //! `…/phone/restore/`: what a phone should hold, streamed while it is computed.
 
 use super::permit;
+use crate::coding::{Coder, Coding};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
 use crate::request::Request;
@@ -8,11 +9,8 @@ use crate::router::State;
 use crate::routes::Found;
 use bolster_usecases::restore::{Answer, Restore, RestoreError, RestoreRequest};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::StatusCode;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
-use std::io::Write;
+use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use tokio::sync::mpsc;
 
 const XML: &str = "text/xml; charset=utf-8";
@@ -33,15 +31,15 @@ pub async fn restore(state: &State, request: &Request, found: &Found<'_>) -> Res
         Answer::Live(restore) => *restore,
         Answer::Frozen(bytes) => return Ok(reply::whole(StatusCode::OK, XML, bytes)),
     };
-    let gzip = request.headers().get_all(ACCEPT_ENCODING).iter().any(takes_gzip);
+    let coding = Coding::chosen(request.headers());
     let mut reply = if restore.is_short() {
-        let payload = state.blocking(move |_| whole(restore, gzip)).await?;
+        let payload = state.blocking(move |_| whole(restore, coding)).await?;
         reply::whole(StatusCode::OK, XML, payload)
     } else {
-        stream(state, restore, gzip).await?
+        stream(state, restore, coding).await?
     };
-    if gzip {
-        reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(name) = coding.name() {
+        reply.headers_mut().insert(CONTENT_ENCODING, name);
     }
     reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     Ok(reply)
@@ -62,48 +60,13 @@ fn asked(request: &Request, found: &Found<'_>) -> RestoreRequest {
     }
 }
 
-/// Whether a value of `Accept-Encoding` names gzip.
-pub(crate) fn takes_gzip(value: &HeaderValue) -> bool {
-    let Ok(text) = value.to_str() else { return false };
-    text.split(',').any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip")) && !parts.any(|p| p == "q=0")
-    })
+fn coder(coding: Coding) -> Result<Coder, Problem> {
+    // Only memory can be lacking.
+    Coder::new(coding).map_err(|_| Problem::GivenUp)
 }
 
-/// Compresses on the way, if asked to.
-enum Coder {
-    Plain,
-    Gzip(Box<GzEncoder<Vec<u8>>>),
-}
-
-impl Coder {
-    fn new(gzip: bool) -> Self {
-        // The fastest level: one core serves two hundred phones.
-        if gzip { Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast()))) } else { Self::Plain }
-    }
-
-    fn coded(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        match self {
-            Self::Plain => bytes,
-            Self::Gzip(encoder) => {
-                // Memory takes everything; what is not ready yet comes with a later chunk.
-                let _ = encoder.write_all(&bytes);
-                std::mem::take(encoder.get_mut())
-            }
-        }
-    }
-
-    fn end(self) -> Vec<u8> {
-        match self {
-            Self::Plain => Vec::new(),
-            Self::Gzip(encoder) => encoder.finish().unwrap_or_default(),
-        }
-    }
-}
-
-fn whole(restore: Restore, gzip: bool) -> Result<Vec<u8>, Problem> {
-    let mut coder = Coder::new(gzip);
+fn whole(restore: Restore, coding: Coding) -> Result<Vec<u8>, Problem> {
+    let mut coder = coder(coding)?;
     let mut payload = Vec::new();
     restore.send(&mut |bytes| {
         payload.extend(coder.coded(bytes));
@@ -113,12 +76,12 @@ fn whole(restore: Restore, gzip: bool) -> Result<Vec<u8>, Problem> {
     Ok(payload)
 }
 
-async fn stream(state: &State, restore: Restore, gzip: bool) -> Result<Reply, Problem> {
+async fn stream(state: &State, restore: Restore, coding: Coding) -> Result<Reply, Problem> {
+    let mut coder = coder(coding)?;
     let place = state.restore_place().await?;
     let (chunks, body) = mpsc::channel::<Result<Bytes, RestoreError>>(CHUNKS_WAITING);
     tokio::task::spawn_blocking(move || {
         let _place = place;
-        let mut coder = Coder::new(gzip);
         let put = |bytes: Vec<u8>| bytes.is_empty() || chunks.blocking_send(Ok(bytes.into())).is_ok();
         let result = restore.send(&mut |bytes| put(coder.coded(bytes)));
         match result {
@@ -134,16 +97,4 @@ async fn stream(state: &State, restore: Restore, gzip: bool) -> Result<Reply, Pr
         }
     });
     Ok(reply::stream(XML, body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_takes_gzip() {
-        let takes = |text: &'static str| takes_gzip(&HeaderValue::from_static(text));
-        assert!(takes("gzip") && takes("br, GZIP;q=0.5"));
-        assert!(!takes("br") && !takes("gzip;q=0") && !takes(""));
-    }
 }

@@ -4,8 +4,8 @@
 //! signed in.
 
 use super::place;
+use crate::coding::takes;
 use crate::gate;
-use crate::phone::restore::takes_gzip;
 use crate::problem::Problem;
 use crate::reply::{Reply, empty, file, header_value, json, whole};
 use crate::request::Request;
@@ -99,7 +99,8 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
         return package(state, project, site, true, find).await;
     }
     let name = path.clone();
-    let gzip = is_text(&name) && request.headers().get_all(ACCEPT_ENCODING).iter().any(takes_gzip);
+    let gzip =
+        is_text(&name) && request.headers().get_all(ACCEPT_ENCODING).iter().any(|value| takes(value, "gzip"));
     let known = request.header(IF_NONE_MATCH).map(str::to_owned);
     let open = move |app: &Appliance| -> Result<Option<Ready>, Problem> {
         let wanted = Wanted { latest, profile: profile.as_deref() };

@@ -4,6 +4,7 @@
 
 pub mod groups;
 pub mod locations;
+pub mod printed;
 pub mod tables;
 
 pub use groups::Group;
@@ -15,6 +16,7 @@ use bolster_model::ProjectId;
 use bolster_store::{ReadExt, StoreError};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 /// Kinds of these documents.
@@ -50,6 +52,8 @@ pub struct Nouns {
     pub products: Vec<Product>,
     /// By code.
     pub programs: Vec<Program>,
+    /// Fixtures made of them.
+    pub(crate) printed: printed::Printed,
 }
 
 /// Most projects whose nouns are kept.
@@ -64,6 +68,8 @@ struct Kept {
     projects: HashMap<ProjectId, Arc<Nouns>>,
     /// Rises with each change, so that what was read before one is not kept after it.
     changes: u64,
+    /// Bytes of all printed fixtures.
+    printed_bytes: Arc<AtomicUsize>,
 }
 
 impl NounCache {
@@ -120,7 +126,8 @@ impl Appliance {
         products.sort_by(|a, b| a.code.cmp(&b.code));
         let mut programs: Vec<Program> = self.load(project, kind::PROGRAM)?;
         programs.sort_by(|a, b| a.code.cmp(&b.code));
-        Ok(Nouns { locations, groups, tables, products, programs })
+        let printed = printed::Printed::new(self.noun_cache().lock().printed_bytes.clone());
+        Ok(Nouns { locations, groups, tables, products, programs, printed })
     }
 
     fn load<T: DeserializeOwned>(&self, project: ProjectId, kind: &str) -> Result<Vec<T>, StoreError> {

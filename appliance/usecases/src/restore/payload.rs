@@ -8,7 +8,8 @@ use super::sync_log::SyncLog;
 use super::user::RestoreUser;
 use super::{RestoreError, RestoreRequest};
 use crate::Appliance;
-use crate::nouns::{Location, Nouns};
+use crate::nouns::printed::PrintedFixture;
+use crate::nouns::{Location, LookupRow, LookupTable, Nouns};
 use bolster_auth::Project;
 use bolster_env::random;
 use bolster_store::ReadExt;
@@ -40,10 +41,8 @@ pub type Sink<'s> = &'s mut dyn FnMut(Vec<u8>) -> bool;
 /// Fixtures that are sent.
 struct Fixtures {
     tables: bool,
-    locations: Option<Vec<u8>>,
-    location_items: usize,
-    products: Option<Vec<u8>>,
-    product_items: usize,
+    locations: Option<Arc<PrintedFixture>>,
+    products: Option<Arc<PrintedFixture>>,
     /// Digests of what the phone has afterwards.
     location_digest: u64,
     product_digest: u64,
@@ -134,7 +133,9 @@ impl Restore {
         send: &[SendCase],
         has_ledgers: bool,
     ) -> Result<usize, RestoreError> {
-        let mut items = HEAD_ITEMS + 1 + send.len() + fixtures.location_items + fixtures.product_items;
+        let mut items = HEAD_ITEMS + 1 + send.len();
+        let whole = [&fixtures.locations, &fixtures.products].into_iter().flatten();
+        items += whole.map(|printed| printed.items).sum::<usize>();
         if fixtures.tables {
             let indexed = |table: &crate::nouns::LookupTable| table.fields.iter().any(|f| f.indexed);
             items += self.nouns.tables.iter().map(|(t, _)| 1 + usize::from(indexed(t))).sum::<usize>();
@@ -172,42 +173,45 @@ impl Restore {
         let log = self.before.as_ref().map(|state| &state.log);
         let skip = self.request.skip_fixtures && log.is_some();
         let same_app = log.is_some_and(|log| log.app_id == self.request.app_id);
-        let (locations, location_items) = self.location_fixture();
-        let (products, product_items) = self.product_fixture();
-        // A changed type is a changed fixture, even where its elements say the same.
-        let types = serde_json::to_vec(self.nouns.locations.types()).unwrap_or_default();
-        let location_digest = digest(&[&locations, &types]);
-        let product_digest = digest(&[&products]);
+        let (locations, products) = (self.location_fixture(), self.product_fixture());
         let known = |digest: u64, had: u64| digest == 0 || (same_app && digest == had);
-        let have_locations = known(location_digest, log.map_or(0, |l| l.locations));
-        let have_products = known(product_digest, log.map_or(0, |l| l.products));
-        let send_locations = !skip && !have_locations;
-        let send_products = !skip && !have_products;
+        let (had_locations, had_products) = log.map_or((0, 0), |l| (l.locations, l.products));
+        let send_locations = !skip && !known(locations.digest, had_locations);
+        let send_products = !skip && !known(products.digest, had_products);
         Fixtures {
             tables: !skip,
-            location_items: if send_locations { location_items } else { 0 },
-            product_items: if send_products { product_items } else { 0 },
-            location_digest: if skip { log.map_or(0, |l| l.locations) } else { location_digest },
-            product_digest: if skip { log.map_or(0, |l| l.products) } else { product_digest },
+            location_digest: if skip { had_locations } else { locations.digest },
+            product_digest: if skip { had_products } else { products.digest },
             locations: send_locations.then_some(locations),
             products: send_products.then_some(products),
         }
     }
 
-    fn location_fixture(&self) -> (Vec<u8>, usize) {
+    fn location_fixture(&self) -> Arc<PrintedFixture> {
         let places = &self.nouns.locations;
         if places.types().is_empty() {
-            return (Vec::new(), 0);
+            return Arc::default();
         }
         let all = self.project.sync_all_locations;
-        let mine = if all { places.in_use() } else { places.for_phone(&self.user.locations) };
-        let mut out = Printer::default();
-        let mut items = 0;
         let format = self.project.location_fixture.as_str();
+        // Everything besides the nouns that makes it another one.
+        let mut assigned = if all { Vec::new() } else { self.user.locations.clone() };
+        assigned.sort();
+        let key = serde_json::to_string(&("locations", all, format, &self.project.location_fields, assigned));
+        let print = || self.print_locations(all, format);
+        match key {
+            Ok(key) => self.nouns.printed.get(&key, print),
+            Err(_) => Arc::new(print()),
+        }
+    }
+
+    fn print_locations(&self, all: bool, format: &str) -> PrintedFixture {
+        let places = &self.nouns.locations;
+        let mine = if all { places.in_use() } else { places.for_phone(&self.user.locations) };
+        let (mut out, mut user_at, mut items) = (Printer::default(), Vec::new(), 0);
         if format != "hierarchical" {
             let types: Vec<&str> = places.types().iter().map(|t| t.code.as_str()).collect();
-            let all: Vec<FlatLocation<'_>> = mine.iter().map(|l| self.flat(l)).collect();
-            print::flat_locations(&mut out, &self.user.id, &types, &all);
+            user_at.push(print::flat_locations(&mut out, &types, mine.iter().map(|l| self.flat(l))));
             items += 2;
         }
         if matches!(format, "hierarchical" | "both") {
@@ -216,10 +220,12 @@ impl Restore {
             let mut roots: Vec<NestedLocation<'_>> =
                 mine.iter().filter(is_root).map(|l| self.nested(l, &ids, 0)).collect();
             roots.sort_by(|a, b| a.location.texts[0].cmp(b.location.texts[0]));
-            print::nested_locations(&mut out, &self.user.id, &roots);
+            user_at.push(print::nested_locations(&mut out, &roots));
             items += 1;
         }
-        (out.take(), items)
+        // A changed type is a changed fixture, even where its elements say the same.
+        let types = serde_json::to_vec(places.types()).unwrap_or_default();
+        PrintedFixture::new(out, user_at, items, &types)
     }
 
     fn flat<'s>(&'s self, location: &'s Location) -> FlatLocation<'s> {
@@ -227,7 +233,7 @@ impl Restore {
         let above: Vec<&Location> = places.lineage(location).collect();
         let lineage = places.types().iter().map(|kind| {
             let at = above.iter().find(|l| l.type_code == kind.code);
-            (kind.code.as_str(), at.map_or("", |l| l.id.as_str()))
+            at.map_or("", |l| l.id.as_str())
         });
         let text = |name: &String| location.data.get(name).map_or("", String::as_str);
         FlatLocation {
@@ -259,10 +265,14 @@ impl Restore {
         NestedLocation { location: self.flat(location), children }
     }
 
-    fn product_fixture(&self) -> (Vec<u8>, usize) {
+    fn product_fixture(&self) -> Arc<PrintedFixture> {
         if !self.project.commtrack {
-            return (Vec::new(), 0);
+            return Arc::default();
         }
+        self.nouns.printed.get("products", || self.print_products())
+    }
+
+    fn print_products(&self) -> PrintedFixture {
         let mut out = Printer::default();
         let products: Vec<print::Product<'_>> = self
             .nouns
@@ -274,11 +284,11 @@ impl Restore {
                 data: p.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
             })
             .collect();
-        print::products(&mut out, &self.user.id, &products);
+        let products_at = print::products(&mut out, &products);
         let programs: Vec<(&str, &str, &str)> =
             self.nouns.programs.iter().map(|p| (p.id.as_str(), p.name.as_str(), p.code.as_str())).collect();
-        print::programs(&mut out, &self.user.id, &programs);
-        (out.take(), 3)
+        let programs_at = print::programs(&mut out, &programs);
+        PrintedFixture::new(out, vec![products_at, programs_at], 3, b"")
     }
 
     fn print_fixtures(
@@ -288,40 +298,49 @@ impl Restore {
         sink: Sink<'_>,
     ) -> Result<(), RestoreError> {
         if fixtures.tables {
-            let audience = self.nouns.audience(&self.user.id, &self.user.locations);
-            for (table, rows) in &self.nouns.tables {
-                let schema = LookupSchema {
-                    tag: &table.tag,
-                    attributes: table.item_attributes.iter().map(String::as_str).collect(),
-                    fields: table
-                        .fields
-                        .iter()
-                        .map(|f| LookupField { name: &f.name, indexed: f.indexed })
-                        .collect(),
-                };
-                let seen =
-                    rows.iter().filter(|row| table.is_global || (!self.user.is_web && audience.sees(row)));
-                print_table(out, &self.user.id, &schema, seen);
-                if out.len() >= CHUNK_BYTES {
-                    flush(out, sink)?;
-                }
-            }
+            self.print_tables(out, sink)?;
         }
         for printed in [&fixtures.products, &fixtures.locations].into_iter().flatten() {
-            out.bytes(printed);
+            printed.print(out, &self.user.id, CHUNK_BYTES, |out| flush_full(out, sink))?;
         }
         print::groups(out, &self.user.id, &self.user.sharing);
         Ok(())
     }
+
+    fn print_tables(&self, out: &mut Printer, sink: Sink<'_>) -> Result<(), RestoreError> {
+        let audience = self.nouns.audience(&self.user.id, &self.user.locations);
+        for (table, rows) in &self.nouns.tables {
+            if table.is_global {
+                // The same for everybody, so it is printed once.
+                let printed = self.nouns.printed.get(&format!("table {}", table.tag), || {
+                    let mut out = Printer::default();
+                    let user_at = print_table(&mut out, "", table, rows.iter());
+                    PrintedFixture::new(out, vec![user_at], 1, b"")
+                });
+                printed.print(out, &self.user.id, CHUNK_BYTES, |out| flush_full(out, sink))?;
+            } else {
+                let seen = rows.iter().filter(|row| !self.user.is_web && audience.sees(row));
+                print_table(out, &self.user.id, table, seen);
+                flush_full(out, sink)?;
+            }
+        }
+        Ok(())
+    }
 }
 
+/// Prints a table and answers where the user's id stands.
 fn print_table<'r>(
     out: &mut Printer,
     user_id: &str,
-    schema: &LookupSchema<'_>,
-    rows: impl Iterator<Item = &'r crate::nouns::LookupRow>,
-) {
-    let mut table = bolster_wire::restore::TablePrinter::begin(out, user_id, schema);
+    table: &LookupTable,
+    rows: impl Iterator<Item = &'r LookupRow>,
+) -> usize {
+    let schema = LookupSchema {
+        tag: &table.tag,
+        attributes: table.item_attributes.iter().map(String::as_str).collect(),
+        fields: table.fields.iter().map(|f| LookupField { name: &f.name, indexed: f.indexed }).collect(),
+    };
+    let mut table = print::TablePrinter::begin(out, user_id, &schema);
     for row in rows {
         table.row(
             |name| row.attributes.get(name).map_or("", String::as_str),
@@ -329,19 +348,12 @@ fn print_table<'r>(
             |value| (&value.value, &value.properties),
         );
     }
-    table.end();
+    table.end()
 }
 
-/// Digest of what a phone has of a fixture; 0 when there is none.
-fn digest(parts: &[&[u8]]) -> u64 {
-    use sha2::{Digest as _, Sha256};
-    if parts.first().is_none_or(|printed| printed.is_empty()) {
-        return 0;
-    }
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    let full = hash.finalize();
-    u64::from_le_bytes([full[0], full[1], full[2], full[3], full[4], full[5], full[6], full[7]]).max(1)
+/// Hands over what there is when it is enough.
+fn flush_full(out: &mut Printer, sink: Sink<'_>) -> Result<(), RestoreError> {
+    if out.len() < CHUNK_BYTES { Ok(()) } else { flush(out, sink) }
 }
 
 fn flush(out: &mut Printer, sink: Sink<'_>) -> Result<(), RestoreError> {

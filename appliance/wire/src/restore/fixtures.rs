@@ -3,14 +3,19 @@
 use super::printer::{Printer, is_name};
 use std::collections::BTreeMap;
 
-fn begin(out: &mut Printer, id: &str, user_id: &str, indexed: bool) {
+/// Begins a fixture and answers where the user's id stands: at the end of it.
+fn begin(out: &mut Printer, id: &str, user_id: &str, indexed: bool) -> usize {
     out.raw("<fixture");
     out.attribute("id", id);
-    out.attribute("user_id", user_id);
+    out.raw(" user_id=\"");
+    out.attribute_text(user_id);
+    let user_at = out.len();
+    out.raw("\"");
     if indexed {
         out.attribute("indexed", "true");
     }
     out.raw(">");
+    user_at
 }
 
 fn schema<'n>(out: &mut Printer, id: &str, names: impl IntoIterator<Item = &'n str>) {
@@ -45,8 +50,8 @@ pub struct FlatLocation<'a> {
     pub type_code: &'a str,
     /// Name of its type.
     pub type_name: &'a str,
-    /// For each type code of the project: the location of that type at or above this one, or nothing.
-    pub lineage: Vec<(&'a str, &'a str)>,
+    /// For each type of the project, in order: the location of that type at or above this one, or nothing.
+    pub lineage: Vec<&'a str>,
     /// Texts in the order of the elements: name, site code, external id, latitude, longitude.
     pub texts: [&'a str; 5],
     /// Declared fields with their values.
@@ -71,27 +76,34 @@ fn location_body(out: &mut Printer, location: &FlatLocation<'_>) {
     out.raw("</location_data>");
 }
 
-/// `locations` with its schema. Locations are sorted by site code, types are all of the project's.
-pub fn flat_locations(out: &mut Printer, user_id: &str, types: &[&str], locations: &[FlatLocation<'_>]) {
+/// `locations` with its schema, for no user; answers where the user's id goes. Locations are sorted by site
+/// code, types are all of the project's.
+pub fn flat_locations<'l>(
+    out: &mut Printer,
+    types: &[&str],
+    locations: impl Iterator<Item = FlatLocation<'l>>,
+) -> usize {
+    let attributes: Vec<String> = types.iter().map(|code| format!("{code}_id")).collect();
     let mut names: Vec<String> = types.iter().map(|code| format!("@{code}_id")).collect();
     names.extend(["@id".to_owned(), "@type".to_owned()]);
     names.sort();
     names.push("name".to_owned());
     schema(out, "locations", names.iter().map(String::as_str));
-    begin(out, "locations", user_id, true);
+    let user_at = begin(out, "locations", "", true);
     out.raw("<locations>");
     for location in locations {
         out.raw("<location");
         out.attribute("type", location.type_code);
         out.attribute("id", location.id);
-        for (code, id) in &location.lineage {
-            out.attribute(&format!("{code}_id"), id);
+        for (name, id) in attributes.iter().zip(&location.lineage) {
+            out.attribute(name, id);
         }
         out.raw(">");
-        location_body(out, location);
+        location_body(out, &location);
         out.raw("</location>");
     }
     out.raw("</locations></fixture>");
+    user_at
 }
 
 /// A location with those below it, by name.
@@ -103,14 +115,16 @@ pub struct NestedLocation<'a> {
     pub children: Vec<NestedLocation<'a>>,
 }
 
-/// `commtrack:locations`, the older form in which locations hold each other.
-pub fn nested_locations(out: &mut Printer, user_id: &str, roots: &[NestedLocation<'_>]) {
-    begin(out, "commtrack:locations", user_id, false);
+/// `commtrack:locations`, the older form in which locations hold each other, for no user; answers where the
+/// user's id goes.
+pub fn nested_locations(out: &mut Printer, roots: &[NestedLocation<'_>]) -> usize {
+    let user_at = begin(out, "commtrack:locations", "", false);
     if roots.is_empty() {
         out.raw("<empty_element/>");
     }
     nested(out, roots);
     out.raw("</fixture>");
+    user_at
 }
 
 fn nested(out: &mut Printer, siblings: &[NestedLocation<'_>]) {
@@ -165,6 +179,8 @@ pub struct TablePrinter<'p, 's> {
     tag: String,
     /// Element names of the fields.
     names: Vec<String>,
+    /// Where the user's id stands, at its end.
+    user_at: usize,
 }
 
 impl<'p, 's> TablePrinter<'p, 's> {
@@ -177,11 +193,11 @@ impl<'p, 's> TablePrinter<'p, 's> {
         if !indexed.is_empty() {
             schema(out, &id, indexed.iter().map(String::as_str));
         }
-        begin(out, &id, user_id, !indexed.is_empty());
+        let user_at = begin(out, &id, user_id, !indexed.is_empty());
         let tag = element_name(table.tag);
         let names = table.fields.iter().map(|f| element_name(f.name)).collect();
         out.raw(&format!("<{tag}_list>"));
-        Self { out, schema: table, tag, names }
+        Self { out, schema: table, tag, names, user_at }
     }
 
     /// Adds a row, given its attributes, the values of its fields, and text and properties of a value.
@@ -216,9 +232,10 @@ impl<'p, 's> TablePrinter<'p, 's> {
         self.out.raw(">");
     }
 
-    /// Ends the table.
-    pub fn end(self) {
+    /// Ends the table and answers where the user's id stands, at its end.
+    pub fn end(self) -> usize {
         self.out.raw(&format!("</{}_list></fixture>", self.tag));
+        self.user_at
     }
 }
 
@@ -233,11 +250,12 @@ pub struct Product<'a> {
     pub data: Vec<(&'a str, &'a str)>,
 }
 
-/// `commtrack:products` with its schema; products are sorted by code.
-pub fn products(out: &mut Printer, user_id: &str, products: &[Product<'_>]) {
+/// `commtrack:products` with its schema, for no user; answers where the user's id goes. Products are sorted by
+/// code.
+pub fn products(out: &mut Printer, products: &[Product<'_>]) -> usize {
     const NAMES: [&str; 7] = ["name", "unit", "code", "description", "category", "program_id", "cost"];
     schema(out, "commtrack:products", ["@id", "category", "code", "program_id"]);
-    begin(out, "commtrack:products", user_id, true);
+    let user_at = begin(out, "commtrack:products", "", true);
     out.raw("<products>");
     for product in products {
         out.raw("<product");
@@ -253,11 +271,12 @@ pub fn products(out: &mut Printer, user_id: &str, products: &[Product<'_>]) {
         out.raw("</product>");
     }
     out.raw("</products></fixture>");
+    user_at
 }
 
-/// `commtrack:programs`: id, name, code.
-pub fn programs(out: &mut Printer, user_id: &str, programs: &[(&str, &str, &str)]) {
-    begin(out, "commtrack:programs", user_id, false);
+/// `commtrack:programs`: id, name, code; for no user. Answers where the user's id goes.
+pub fn programs(out: &mut Printer, programs: &[(&str, &str, &str)]) -> usize {
+    let user_at = begin(out, "commtrack:programs", "", false);
     out.raw("<programs>");
     for (id, name, code) in programs {
         out.raw("<program");
@@ -268,4 +287,5 @@ pub fn programs(out: &mut Printer, user_id: &str, programs: &[(&str, &str, &str)
         out.raw("</program>");
     }
     out.raw("</programs></fixture>");
+    user_at
 }

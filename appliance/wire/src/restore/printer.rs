@@ -53,6 +53,10 @@ impl Printer {
     pub fn text(&mut self, text: &str) {
         self.escaped(text, false);
     }
+    /// Text inside the quotes of an attribute.
+    pub fn attribute_text(&mut self, text: &str) {
+        self.escaped(text, true);
+    }
     /// ` name="value"`.
     pub fn attribute(&mut self, name: &str, value: &str) {
         self.0.push(b' ');

@@ -102,7 +102,8 @@ const IMPURE: &[&str] =
 /// Others' crates that only one of ours may name.
 const OWNED: &[(&str, &[&str])] = &[
     ("redb", &["bolster-shards"]),
-    ("zstd", &["bolster-changelog"]),
+    // The log's compression, and a coding of HTTP answers.
+    ("zstd", &["bolster-changelog", "bolster-http"]),
     ("anyhow", &["bolster-server"]),
     ("zip", &["bolster-usecases"]),
     ("qrcodegen", &["bolster-http"]),

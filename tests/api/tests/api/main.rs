@@ -13,3 +13,4 @@ mod pages;
 mod phone_calls;
 mod receiver;
 mod receiver_auth;
+mod restore;

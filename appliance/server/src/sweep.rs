@@ -1,4 +1,4 @@
-//! Files that no form refers to are removed from time to time while the server runs.
+//! What is past its time is removed while the server runs: sync tokens, and files that nothing refers to.
 
 use bolster_usecases::Appliance;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ const FIRST: Duration = Duration::from_secs(10 * 60);
 const PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// The work, until it is stopped.
-pub struct Orphans {
+pub struct Sweep {
     stopped: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
-impl Orphans {
+impl Sweep {
     /// Begins, inside a runtime.
     pub fn start(appliance: Appliance) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
@@ -29,20 +29,29 @@ impl Orphans {
                 wait = PAUSE;
                 let (appliance, seen) = (appliance.clone(), seen.clone());
                 // Only a panic fails here, and that one has been printed.
-                let _ = spawn_blocking(move || collect(&appliance, &seen)).await;
+                let _ = spawn_blocking(move || sweep(&appliance, &seen)).await;
             }
         });
         Self { stopped, task }
     }
 
-    /// Ends it; a collection that runs ends at its next file.
+    /// Ends it; one that runs ends at its next file.
     pub fn stop(self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.task.abort();
     }
 }
 
-fn collect(appliance: &Appliance, stopped: &AtomicBool) {
+fn sweep(appliance: &Appliance, stopped: &AtomicBool) {
+    // Before the files: those of old tokens are among them.
+    match appliance.forget_old_syncs() {
+        Ok(0) => {}
+        Ok(tokens) => tracing::info!(tokens, "forgot sync tokens past their time"),
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "sync tokens past their time could not be removed"
+        ),
+    }
     match appliance.store().collect_blobs(|| !stopped.load(Ordering::SeqCst)) {
         Ok(done) if done.removed > 0 => {
             tracing::info!(removed = done.removed, seen = done.seen, "removed files that no form refers to");
