@@ -36,9 +36,9 @@ pub use documents::{
 pub use password::{Password, PasswordError};
 pub use permissions::{Permission, PermissionSet};
 pub use permit::{
-    Action, Administer, EditApps, EditData, EditUsers, EditWebUsers, NodePermit, Permit, ReadAttachment,
-    ReadAudit, ReadCase, ReadForm, Refused, RestoreData, SubmitForm, UsePhone, ViewApps, ViewPages,
-    ViewUsers,
+    Action, Administer, EditApps, EditData, EditGroups, EditLocations, EditTables, EditUsers, EditWebUsers,
+    NodePermit, Permit, ReadAttachment, ReadAudit, ReadCase, ReadForm, Refused, RestoreData, SubmitForm,
+    UsePhone, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

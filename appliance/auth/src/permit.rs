@@ -113,6 +113,30 @@ action!(
 );
 
 action!(
+    /// Create, move and archive locations and their types.
+    EditLocations, "edit locations", [P::EditLocations], |actor, _| actor.has(P::EditLocations)
+);
+action!(
+    /// See locations and their types.
+    ViewLocations, "see locations", [P::ViewLocations], |actor, _| actor.has(P::ViewLocations)
+);
+action!(
+    /// Create and change groups.
+    EditGroups, "edit groups", [P::EditGroups], |actor, _| actor.has(P::EditGroups)
+);
+action!(
+    /// See groups.
+    ViewGroups, "see groups", [P::ViewGroups], |actor, _| actor.has(P::ViewGroups)
+);
+action!(
+    /// Change lookup tables, which apps are made with.
+    EditTables, "edit lookup tables", [P::EditApps], |actor, _| actor.has(P::EditApps)
+);
+action!(
+    /// See lookup tables.
+    ViewTables, "see lookup tables", [P::ViewApps], |actor, _| actor.has(P::ViewApps)
+);
+action!(
     /// Import, release and change apps.
     EditApps, "edit apps", [P::EditApps], |actor, _| actor.has(P::EditApps)
 );

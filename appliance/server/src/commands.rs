@@ -1,18 +1,22 @@
 //! From what was typed to what is done, and from what came of it to what is printed.
 
 use crate::cli::{
-    ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, FormCommand, LogCommand, OneVersion,
-    ProjectCommand, ShardsCommand, UserCommand,
+    ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, CreateLocationType, FormCommand, GroupCommand,
+    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, ShardsCommand,
+    TableCommand, UserCommand,
 };
 use crate::control;
-use crate::control::protocol::{NewUser, Reply, Request};
+use crate::control::protocol::{NewUser, PlaceRequest, Reply, Request};
 use crate::{bench, output, password, serve, submit};
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
 use bolster_env::{OsRandom, SystemClock};
+use bolster_usecases::admin::groups::GroupChange;
+use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::nouns::LocationType;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Does what was typed. `Ok(false)` when it was done and what it found is bad.
 pub fn run(cli: &Cli) -> Result<bool> {
@@ -52,8 +56,129 @@ pub fn run(cli: &Cli) -> Result<bool> {
             print(String::from_utf8_lossy(&script).trim_end())?;
             Ok(true)
         }
+        Command::Location(LocationCommand::Export(to)) => {
+            export(&data, &place(&to.project, PlaceRequest::Export), &to.file)
+        }
+        Command::Table(TableCommand::Export { file: to, tables }) => {
+            let request = PlaceRequest::TableExport { tables: tables.clone() };
+            export(&data, &place(&to.project, request), &to.file)
+        }
         other => ask(&data, &request(other)?, cli.json),
     }
+}
+
+fn place(project: &str, request: PlaceRequest) -> Request {
+    Request::Place { project: project.to_owned(), request }
+}
+
+/// Asks for a file and writes it where none is.
+fn export(data: &Path, request: &Request, file: &Path) -> Result<bool> {
+    let value = control::perform(data, request, &mut |_| true)?;
+    let text = value["file_base64"].as_str().unwrap_or_default();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).context("the answer is damaged")?;
+    let mut created = match std::fs::File::create_new(file) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return Err(anyhow!("{} is there already", file.display()));
+        }
+        result => result.with_context(|| format!("{} cannot be written", file.display()))?,
+    };
+    created.write_all(&bytes).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok(true)
+}
+
+fn location_request(command: &LocationCommand) -> Result<Request> {
+    Ok(match command {
+        LocationCommand::Type(LocationTypeCommand::Create(new)) => {
+            place(&new.project, PlaceRequest::TypeCreate(location_type(new)))
+        }
+        LocationCommand::Type(LocationTypeCommand::List(of)) => place(&of.project, PlaceRequest::TypeList),
+        LocationCommand::Create(new) => {
+            let location = NewLocation {
+                site_code: new.code.clone(),
+                name: new.name.clone(),
+                type_code: new.kind.clone(),
+                parent: new.parent.clone(),
+                external_id: new.external_id.clone(),
+                latitude: new.latitude.clone(),
+                longitude: new.longitude.clone(),
+                data: new.fields.iter().cloned().collect(),
+            };
+            place(&new.project, PlaceRequest::Create(location))
+        }
+        LocationCommand::List(of) => place(&of.project, PlaceRequest::List),
+        LocationCommand::Archive(one) => {
+            place(&one.project, PlaceRequest::Archive { code: one.code.clone(), archived: true })
+        }
+        LocationCommand::Unarchive(one) => {
+            place(&one.project, PlaceRequest::Archive { code: one.code.clone(), archived: false })
+        }
+        LocationCommand::Delete(one) => place(&one.project, PlaceRequest::Delete { code: one.code.clone() }),
+        LocationCommand::Import(from) => {
+            place(&from.project, PlaceRequest::Import { file: absolute(from)?, check: from.check })
+        }
+        LocationCommand::Export(_) => return Err(anyhow!("this command writes a file")),
+    })
+}
+
+fn location_type(new: &CreateLocationType) -> LocationType {
+    LocationType {
+        code: new.code.clone(),
+        name: new.name.clone().unwrap_or_else(|| new.code.clone()),
+        parent: new.parent.clone(),
+        shares_cases: new.shares_cases,
+        view_descendants: new.views_descendants,
+        expand_from: new.expand_from.clone(),
+        expand_from_root: new.expand_from_root,
+        expand_to: new.expand_to.clone(),
+        include_without_expanding: new.include_without_expanding.clone(),
+        include_only: new.include_only.clone(),
+    }
+}
+
+/// A server in another folder reads the file.
+fn absolute(from: &ImportFile) -> Result<PathBuf> {
+    std::path::absolute(&from.file).context("the file cannot be found")
+}
+
+fn group_request(command: &GroupCommand) -> Request {
+    match command {
+        GroupCommand::Create { project, name, case_sharing, no_reporting, users } => {
+            let change = GroupChange {
+                name: name.clone(),
+                case_sharing: Some(*case_sharing),
+                reporting: Some(!no_reporting),
+                add: users.clone(),
+                remove: Vec::new(),
+            };
+            place(project, PlaceRequest::GroupCreate(change))
+        }
+        GroupCommand::Set { project, name, case_sharing, reporting, add, remove } => {
+            let change = GroupChange {
+                name: name.clone(),
+                case_sharing: *case_sharing,
+                reporting: *reporting,
+                add: add.clone(),
+                remove: remove.clone(),
+            };
+            place(project, PlaceRequest::GroupSet(change))
+        }
+        GroupCommand::List(of) => place(&of.project, PlaceRequest::GroupList),
+        GroupCommand::Delete { project, name } => {
+            place(project, PlaceRequest::GroupDelete { name: name.clone() })
+        }
+    }
+}
+
+fn table_request(command: &TableCommand) -> Result<Request> {
+    Ok(match command {
+        TableCommand::Import { file, replace } => {
+            let request =
+                PlaceRequest::TableImport { file: absolute(file)?, replace: *replace, check: file.check };
+            place(&file.project, request)
+        }
+        TableCommand::List(of) => place(&of.project, PlaceRequest::TableList),
+        TableCommand::Export { .. } => return Err(anyhow!("this command writes a file")),
+    })
 }
 
 /// The request of a command that needs the data folder.
@@ -68,6 +193,9 @@ fn request(command: &Command) -> Result<Request> {
         Command::ApiKey(ApiKeyCommand::Create(user)) => {
             Request::ApiKeyCreate { project: user.project.clone(), user: user.name.clone() }
         }
+        Command::Location(command) => location_request(command)?,
+        Command::Group(command) => group_request(command),
+        Command::Table(command) => table_request(command)?,
         Command::App(command) => app_request(command)?,
         Command::Form(FormCommand::Show { id, project, xml }) => {
             Request::FormShow { id: id.clone(), project: project.clone(), xml: *xml }
@@ -131,6 +259,8 @@ fn user_request(command: &UserCommand) -> Result<Request> {
             admin: user.admin,
             role: user.role.clone(),
             data: user.user_data.iter().cloned().collect(),
+            locations: user.locations.clone(),
+            groups: user.groups.clone(),
             password: password::read(&user.name)?,
         }),
         UserCommand::List(of) => Request::UserList { project: of.project.clone() },

@@ -1,6 +1,6 @@
 //! Turns results into text for people. Results are JSON, the same that `--json` prints.
 
-use crate::control::protocol::Request;
+use crate::control::protocol::{PlaceRequest, Request};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -25,6 +25,7 @@ pub fn text(request: &Request, value: &Value) -> String {
             None => format!("no version of {} is released", string(value, "name")),
         },
         Request::AppDelete { .. } | Request::AppSet { .. } => string(value, "id"),
+        Request::Place { request, .. } => place(request, value),
         Request::FormShow { .. } => form(value),
         Request::CaseShow { .. } => case(value),
         Request::LogTail { .. } => entry(value),
@@ -45,6 +46,43 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::Doctor => doctor(value),
     };
     text.trim_end().to_owned()
+}
+
+fn place(request: &PlaceRequest, value: &Value) -> String {
+    let counts = |of: &str, what: &str| {
+        let counts = &value[of];
+        format!(
+            "{what}: {} new, {} changed, {} removed, {} as before",
+            number(counts, "created"),
+            number(counts, "updated"),
+            number(counts, "deleted"),
+            number(counts, "unchanged")
+        )
+    };
+    let head = if value["checked_only"] == true { "nothing is wrong; it would make\n" } else { "" };
+    match request {
+        PlaceRequest::TypeCreate(_) | PlaceRequest::Create(_) => string(value, "id"),
+        PlaceRequest::GroupCreate(_) | PlaceRequest::GroupSet(_) => string(value, "id"),
+        PlaceRequest::TypeList => table(value, "types", &["code", "name", "parent", "shares_cases"]),
+        PlaceRequest::List => {
+            table(value, "locations", &["site_code", "name", "type", "parent", "archived", "id"])
+        }
+        PlaceRequest::Archive { code, archived: true } => {
+            format!("{code} is archived, {} locations in all", number(value, "locations"))
+        }
+        PlaceRequest::Archive { code, archived: false } => format!("{code} is in use again"),
+        PlaceRequest::Delete { code } => {
+            format!("{code} is deleted, {} locations in all", number(value, "deleted"))
+        }
+        PlaceRequest::Import { .. } => format!("{head}{}", counts("locations", "locations")),
+        PlaceRequest::GroupList => table(value, "groups", &["name", "case_sharing", "users", "id"]),
+        PlaceRequest::GroupDelete { .. } => format!("{} is deleted", string(value, "name")),
+        PlaceRequest::TableImport { .. } => {
+            format!("{head}{}\n{}", counts("tables", "tables"), counts("rows", "rows"))
+        }
+        PlaceRequest::TableList => table(value, "tables", &["table_id", "rows", "global", "fields"]),
+        PlaceRequest::Export | PlaceRequest::TableExport { .. } => String::new(),
+    }
 }
 
 /// What a person should know besides the result; not part of it.
@@ -76,6 +114,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => clean(text),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Object(fields) => {
             let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
             fields.join(" ")

@@ -14,6 +14,7 @@ pub mod restore;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;
+pub mod workbook;
 mod writer;
 
 pub use admin::AdminError;

@@ -162,6 +162,7 @@ impl World {
             role: None,
             data: Default::default(),
             locations: Vec::new(),
+            groups: Vec::new(),
             practice: false,
             id: Some(name.to_owned()),
             password: Some(Password::new("correct horse")),

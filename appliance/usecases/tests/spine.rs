@@ -227,6 +227,7 @@ fn people_sign_in_and_wrong_passwords_lock() {
         role: None,
         data: Default::default(),
         locations: Vec::new(),
+        groups: Vec::new(),
         practice: false,
         id: None,
         password: Some(Password::new("right")),

@@ -121,6 +121,7 @@ impl Server {
             role: role.filter(|_| !admin).map(str::to_owned),
             data: Default::default(),
             locations: Vec::new(),
+            groups: Vec::new(),
             practice: false,
             id: None,
             password: Some(Password::new(PASSWORD)),

@@ -199,6 +199,7 @@ impl World {
             role: None,
             data: Default::default(),
             locations: Vec::new(),
+            groups: Vec::new(),
             practice: PRACTICE.iter().any(|key| user[*key] == true),
             id: text("id"),
             password: text("password").map(Password::new),

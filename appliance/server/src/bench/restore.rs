@@ -206,6 +206,8 @@ impl Bench<'_> {
                 admin: false,
                 role: None,
                 data: Default::default(),
+                locations: Vec::new(),
+                groups: Vec::new(),
                 password: PASSWORD.to_owned(),
             }),
         )?;

@@ -224,6 +224,8 @@ impl RunPlan<'_> {
                 admin: false,
                 role: None,
                 data: Default::default(),
+                locations: Vec::new(),
+                groups: Vec::new(),
                 password: PASSWORD.to_owned(),
             }),
         )?;

@@ -78,6 +78,12 @@ pub struct CreateUser {
     /// Role in the project
     #[arg(long, value_name = "R", conflicts_with = "admin")]
     pub role: Option<String>,
+    /// Site code of a location where the user works, the primary one first; may be repeated
+    #[arg(long = "location", value_name = "CODE")]
+    pub locations: Vec<String>,
+    /// A group that the mobile worker is in; may be repeated
+    #[arg(long = "group", value_name = "NAME")]
+    pub groups: Vec<String>,
     /// Custom data of the user, for example --data village=Kanda; may be repeated
     #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
     pub user_data: Vec<(String, String)>,

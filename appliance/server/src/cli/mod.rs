@@ -3,11 +3,15 @@
 mod admin;
 mod apps;
 mod data;
+mod places;
 mod work;
 
-pub use admin::{ApiKeyCommand, ProjectCommand, UserCommand};
+pub use admin::{ApiKeyCommand, OfProject, ProjectCommand, UserCommand};
 pub use apps::{AppCommand, OneVersion};
 pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
+pub use places::{
+    CreateLocationType, GroupCommand, ImportFile, LocationCommand, LocationTypeCommand, TableCommand,
+};
 pub use work::{BenchCommand, BenchName, CompletionsCommand, ServeCommand, SubmitCommand};
 
 use bolster_form_cli::XpathCommand;
@@ -106,6 +110,15 @@ pub enum Command {
     /// Give programs access in the name of a user
     #[command(subcommand, name = "api-key")]
     ApiKey(ApiKeyCommand),
+    /// Create, list and change locations, the tree of places where people work
+    #[command(subcommand)]
+    Location(LocationCommand),
+    /// Create, list and change groups of mobile workers
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Take in and write out lookup tables, the lists that apps choose from
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Take in apps for phones, and release their versions
     #[command(subcommand)]
     App(AppCommand),
@@ -180,6 +193,14 @@ mod tests {
             "bolster user password --project p amina",
             "bolster api-key create --project p a@example.org",
             "bolster submit --url http://127.0.0.1:8080 --project p --user amina a.xml b.xml",
+            "bolster user create --project p amina --location north --location south --group Nurses",
+            "bolster location type create --project p village --parent district --shares-cases",
+            "bolster location create --project p kanda --name Kanda --type village --parent north --latitude -1.5",
+            "bolster location import --project p places.xlsx --check",
+            "bolster group create --project p Nurses --case-sharing --user amina",
+            "bolster group set --project p Nurses --add juma --case-sharing false",
+            "bolster table import --project p tables.xlsx --replace",
+            "bolster table export --project p tables.xlsx --table pump",
             "bolster app import --project p app.ccz --name N",
             "bolster app list",
             "bolster app release a1 12",

@@ -2,7 +2,7 @@
 
 use super::protocol::{Reply, Request, Sink};
 use super::socket::Client;
-use super::{apps, people, show, upkeep};
+use super::{apps, people, places, show, upkeep};
 use anyhow::Result;
 use bolster_usecases::Appliance;
 use serde_json::Value;
@@ -67,6 +67,7 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
         }
         Request::AppDelete { project, app } => apps::delete(appliance, project.as_deref(), app),
         Request::AppSet { project, app, settings } => apps::set(appliance, project.as_deref(), app, settings),
+        Request::Place { project, request } => places::answer(appliance, project, request),
         Request::FormShow { id, project, xml } => show::form(appliance, id, project.as_deref(), *xml),
         Request::CaseShow { id, project, history } => show::case(appliance, id, project.as_deref(), *history),
         Request::LogVerify => upkeep::verify_log(appliance, caller),

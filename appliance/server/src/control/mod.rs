@@ -5,6 +5,7 @@ pub mod answer;
 pub mod apps;
 pub mod client;
 pub mod people;
+mod places;
 pub mod protocol;
 mod show;
 pub mod socket;

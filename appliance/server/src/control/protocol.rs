@@ -1,9 +1,13 @@
 //! What a command asks of the appliance and what it is answered, the same whether the appliance runs in another
 //! process or in this one. Over the socket each value is one line of JSON.
 
+use bolster_usecases::admin::groups::GroupChange;
+use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::nouns::LocationType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Longest line that is read.
 pub const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -38,6 +42,8 @@ pub enum Request {
     AppDelete { project: Option<String>, app: String },
     /// `app set`
     AppSet { project: Option<String>, app: String, settings: Vec<(String, String)> },
+    /// `location …`, `group …`, `table …`
+    Place { project: String, request: PlaceRequest },
     /// `form show`
     FormShow { id: String, project: Option<String>, xml: bool },
     /// `case show`
@@ -56,6 +62,42 @@ pub enum Request {
     Doctor,
 }
 
+/// What is asked about places, groups and lookup tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceRequest {
+    /// `location type create`
+    TypeCreate(LocationType),
+    /// `location type list`
+    TypeList,
+    /// `location create`
+    Create(NewLocation),
+    /// `location list`
+    List,
+    /// `location archive`, `location unarchive`
+    Archive { code: String, archived: bool },
+    /// `location delete`
+    Delete { code: String },
+    /// `location import`
+    Import { file: PathBuf, check: bool },
+    /// `location export`
+    Export,
+    /// `group create`
+    GroupCreate(GroupChange),
+    /// `group set`
+    GroupSet(GroupChange),
+    /// `group list`
+    GroupList,
+    /// `group delete`
+    GroupDelete { name: String },
+    /// `table import`
+    TableImport { file: PathBuf, replace: bool, check: bool },
+    /// `table export`
+    TableExport { tables: Vec<String> },
+    /// `table list`
+    TableList,
+}
+
 /// A user to be created.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewUser {
@@ -65,6 +107,8 @@ pub struct NewUser {
     pub admin: bool,
     pub role: Option<String>,
     pub data: BTreeMap<String, String>,
+    pub locations: Vec<String>,
+    pub groups: Vec<String>,
     pub password: String,
 }
 
@@ -107,6 +151,8 @@ mod tests {
             admin: false,
             role: None,
             data: [("village".to_owned(), "Kanda".to_owned())].into(),
+            locations: vec!["north".into()],
+            groups: Vec::new(),
             password: "secret".into(),
         };
         for request in [
@@ -130,6 +176,8 @@ mod tests {
             admin: false,
             role: None,
             data: BTreeMap::new(),
+            locations: Vec::new(),
+            groups: Vec::new(),
             password: "secret".into(),
         };
         assert!(!format!("{:?}", Request::UserCreate(user)).contains("secret"));

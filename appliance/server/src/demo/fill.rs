@@ -6,6 +6,11 @@ use crate::control::people;
 use anyhow::{Context, Result, bail};
 use bolster_auth::{Permit, SubmitForm};
 use bolster_model::SubmissionInfo;
+use bolster_usecases::admin::groups::GroupChange;
+use bolster_usecases::admin::import::ImportHow;
+use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::nouns::LocationType;
+use bolster_usecases::workbook;
 use bolster_usecases::{Appliance, FormUpload, SubmissionOutcome, SubmitFormError, SubmitMode};
 use std::sync::mpsc;
 
@@ -15,6 +20,10 @@ const PROJECT: &str = "demo";
 const ADMIN: &str = "admin@example.org";
 /// The mobile worker.
 const WORKER: &str = "amina";
+/// Site code of the village where the worker works.
+const HOME: &str = "kanda";
+/// The group that the worker is in.
+const GROUP: &str = "Village health workers";
 /// Of both.
 const PASSWORD: &str = "bolster-demo";
 
@@ -34,12 +43,49 @@ pub fn fill_if_empty(appliance: &Appliance) -> Result<()> {
         &[("display_name".to_owned(), "Demo: village health".to_owned())],
     )?;
     people::create_user(appliance, &user(ADMIN, true))?;
+    places(appliance)?;
     let worker = people::create_user(appliance, &user(WORKER, false))?;
     let worker_id = worker["id"].as_str().context("the worker has no id")?.to_owned();
     let project = people::project(appliance, PROJECT)?;
     app::import(appliance, &project)?;
     let permit = appliance.auth().operator_permit::<SubmitForm>("demo", &project);
     submit(appliance, &permit, story::tell(&worker_id, appliance.env().clock.now()), &worker_id)
+}
+
+/// Two villages that share cases, a group, and a lookup table.
+fn places(appliance: &Appliance) -> Result<()> {
+    let project = people::project(appliance, PROJECT)?;
+    let permit = appliance.auth().operator_permit("demo", &project);
+    let village = LocationType {
+        code: "village".to_owned(),
+        name: "Village".to_owned(),
+        shares_cases: true,
+        ..LocationType::default()
+    };
+    appliance.put_location_type(&permit, &village)?;
+    for (site_code, name) in [(HOME, "Kanda"), ("mbale", "Mbale")] {
+        let new = NewLocation {
+            site_code: site_code.to_owned(),
+            name: name.to_owned(),
+            type_code: village.code.clone(),
+            ..NewLocation::default()
+        };
+        appliance.create_location(&permit, &new)?;
+    }
+    let group = GroupChange { name: GROUP.to_owned(), reporting: Some(true), ..GroupChange::default() };
+    appliance.create_group(&appliance.auth().operator_permit("demo", &project), &group)?;
+    let texts = |row: &[&str]| row.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let types = texts(&["table_id", "is_global?", "field 1", "field 1: is_indexed?", "field 2"]);
+    let rows =
+        [("ors", "Oral rehydration salts"), ("zinc", "Zinc, 20 mg"), ("act", "Artemether-lumefantrine")];
+    let rows = rows.map(|(code, name)| texts(&[code, name])).to_vec();
+    let book = workbook::write(&[
+        ("types".to_owned(), types, vec![texts(&["medicine", "yes", "code", "yes", "name"])]),
+        ("medicine".to_owned(), texts(&["field: code", "field: name"]), rows),
+    ])?;
+    let permit = appliance.auth().operator_permit("demo", &project);
+    appliance.import_tables(&permit, book, ImportHow::default())?;
+    Ok(())
 }
 
 fn user(name: &str, web: bool) -> crate::control::protocol::NewUser {
@@ -50,6 +96,8 @@ fn user(name: &str, web: bool) -> crate::control::protocol::NewUser {
         admin: web,
         role: None,
         data: Default::default(),
+        locations: if web { Vec::new() } else { vec![HOME.to_owned()] },
+        groups: if web { Vec::new() } else { vec![GROUP.to_owned()] },
         password: PASSWORD.to_owned(),
     }
 }

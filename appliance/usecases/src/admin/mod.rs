@@ -3,8 +3,13 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod groups;
+pub mod import;
+pub mod places;
 pub mod projects;
 pub mod sessions;
+pub mod tables;
+mod tree;
 pub mod users;
 
 use crate::{Appliance, WriteError};
@@ -41,6 +46,12 @@ pub enum AdminError {
     /// A setting that cannot be taken.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// What was asked for cannot be; the sentence says why.
+    #[error("{0}")]
+    NotPossible(String),
+    /// What is there could not be read.
+    #[error("data could not be read")]
+    Store(#[from] bolster_store::StoreError),
     /// Not allowed.
     #[error(transparent)]
     Refused(#[from] Refused),

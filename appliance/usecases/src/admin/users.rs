@@ -1,7 +1,8 @@
 //! Mobile workers, web users, passwords.
 
 use super::{Act, AdminError};
-use crate::Appliance;
+use crate::nouns::{self, Nouns};
+use crate::{Appliance, DocumentFact};
 use bolster_auth::documents::{email_name, worker_name};
 use bolster_auth::permissions::PRESET_ROLES;
 use bolster_auth::{EditUsers, Membership, Password, Permit, User, kind};
@@ -24,8 +25,10 @@ pub struct NewUser {
     pub role: Option<String>,
     /// Custom data.
     pub data: BTreeMap<String, String>,
-    /// Ids of locations, the primary one first.
+    /// Site codes or ids of locations, the primary one first.
     pub locations: Vec<String>,
+    /// Names of groups.
+    pub groups: Vec<String>,
     /// A practice worker.
     pub practice: bool,
     /// Id to give; a random one otherwise. For imports.
@@ -41,7 +44,36 @@ impl Appliance {
         if new.web { self.add_web_user(permit, new) } else { self.create_worker(permit, new) }
     }
 
-    fn role_id(&self, role: Option<&str>) -> Result<Option<String>, AdminError> {
+    /// Ids of locations by what people write.
+    pub(super) fn location_ids(&self, nouns: &Nouns, written: &[String]) -> Result<Vec<String>, AdminError> {
+        let id = |text: &String| {
+            let found = nouns.locations.find(text).filter(|l| !l.archived).map(|l| l.id.clone());
+            found.ok_or_else(|| AdminError::Missing { what: "location", name: text.clone() })
+        };
+        written.iter().map(id).collect()
+    }
+
+    /// The facts that bring a worker into groups.
+    fn join_groups(
+        &self,
+        permit: &Permit<EditUsers>,
+        nouns: &Nouns,
+        user_id: &str,
+        names: &[String],
+    ) -> Result<Vec<DocumentFact>, AdminError> {
+        let actor = permit.actor().username();
+        let join = |name: &String| {
+            let before = nouns.groups.iter().find(|g| g.name == *name || g.id == *name);
+            let before = before.ok_or_else(|| AdminError::Missing { what: "group", name: name.clone() })?;
+            let mut after = before.clone();
+            after.users.push(user_id.to_owned());
+            let act = Act { kind: nouns::kind::GROUP, id: &before.id, action: "member added", actor };
+            Ok(self.document(permit.project().id, &act, Some(before), &after, false))
+        };
+        names.iter().map(join).collect()
+    }
+
+    pub(super) fn role_id(&self, role: Option<&str>) -> Result<Option<String>, AdminError> {
         let Some(role) = role else { return Ok(None) };
         let preset = PRESET_ROLES.iter().find(|r| r.id == role || r.name.eq_ignore_ascii_case(role));
         match preset {
@@ -56,13 +88,14 @@ impl Appliance {
         if self.auth().find_user(project, &username).is_some() {
             return Err(AdminError::Exists { what: "mobile worker", name: username });
         }
+        let nouns = self.nouns(project.id)?;
         let user = User {
             id: new.id.clone().unwrap_or_else(|| self.random_id()),
             project: Some(project.id),
             username,
             role: self.role_id(new.role.as_deref())?,
             user_data: new.data.clone(),
-            locations: new.locations.clone(),
+            locations: self.location_ids(&nouns, &new.locations)?,
             practice: new.practice,
             active: true,
             created_at: self.env().clock.now(),
@@ -73,10 +106,12 @@ impl Appliance {
             self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
         let actor = permit.actor().username();
         let act = |kind, action| Act { kind, id: &user.id, action, actor };
-        self.commit_documents(vec![
+        let mut facts = vec![
             self.document(project.id, &act(kind::USER, "mobile worker created"), None, &user, false),
             self.document(project.id, &act(kind::CREDENTIAL, "password set"), None, &credential, true),
-        ])?;
+        ];
+        facts.extend(self.join_groups(permit, &nouns, &user.id, &new.groups)?);
+        self.commit_documents(facts)?;
         self.found(&user.id)
     }
 
@@ -84,6 +119,11 @@ impl Appliance {
         let project = permit.project();
         let email = email_name(&new.name)?;
         let actor = permit.actor().username();
+        if let Some(name) = new.groups.first() {
+            let problem =
+                format!("groups hold mobile workers; {email} is a web user and cannot be in {name}");
+            return Err(AdminError::NotPossible(problem));
+        }
         let mut documents = Vec::new();
         let existing = self.auth().web_user(&email);
         let known_member = existing
@@ -126,7 +166,7 @@ impl Appliance {
             role: self.role_id(new.role.as_deref())?,
             active: true,
             user_data: new.data.clone(),
-            locations: new.locations.clone(),
+            locations: self.location_ids(&*self.nouns(project.id)?, &new.locations)?,
             created_at: self.env().clock.now(),
         };
         let act = Act { kind: kind::MEMBERSHIP, id: &user.id, action: "web user added to project", actor };
