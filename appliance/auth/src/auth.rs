@@ -6,9 +6,9 @@ use crate::basic::{self, Login};
 use crate::digest;
 use crate::directory::{Directory, Member};
 use crate::documents::{ApiKey, Credential, Project, User, kind};
-use crate::lockout::Lockout;
+use crate::lockout::{Lockout, Who};
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
-use crate::permissions::PermissionSet;
+use crate::permissions::{MEMBER_ROLE, MOBILE_WORKER_ROLE, PermissionSet};
 use crate::permit::{Action, EditUsers, NodePermit, Permit, Refused, RestoreData, SubmitForm};
 use crate::present::{AuthError, Check, PasswordCheck, Presented};
 use crate::secret::Secret;
@@ -18,6 +18,7 @@ use bolster_model::{ProjectId, Timestamp};
 use bolster_store::{ReadExt, Store, StoreError};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use subtle::ConstantTimeEq;
 
@@ -46,6 +47,8 @@ struct Inner {
     nonces: Secret,
     sessions: Secret,
     remembered: RwLock<HashMap<[u8; 32], Actor>>,
+    /// Rises with each change of people; what was checked before one is not remembered after it.
+    changes: AtomicU64,
     lockout: Mutex<Lockout>,
     /// One password at a time: each takes 19 MiB and a processor.
     checking: Mutex<Hasher>,
@@ -70,6 +73,7 @@ impl Auth {
             store,
             directory,
             remembered: RwLock::default(),
+            changes: AtomicU64::new(0),
             lockout: Mutex::default(),
             checking: Mutex::default(),
             checks: std::sync::atomic::AtomicUsize::new(0),
@@ -95,7 +99,38 @@ impl Auth {
                 }
             }
         }
-        self.0.remembered.write().unwrap_or_else(|e| e.into_inner()).clear();
+        drop(directory);
+        for (project, kind, id) in changed {
+            self.forget(*project, kind, id);
+        }
+    }
+
+    /// Forgets what was remembered of those whom a document concerns, and of nobody else: after one user's new
+    /// password ten thousand phones need not prove theirs again.
+    fn forget(&self, project: ProjectId, kind: &str, id: &str) {
+        let mut remembered = self.0.remembered.write().unwrap_or_else(|e| e.into_inner());
+        match kind {
+            kind::USER | kind::CREDENTIAL | kind::MEMBERSHIP => remembered.retain(|_, a| a.user_id() != id),
+            kind::PROJECT | kind::ROLE => remembered.retain(|_, actor| !actor.is_in(project)),
+            _ => return,
+        }
+        // Under the lock: a check that ends now sees it.
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
+        if kind == kind::CREDENTIAL {
+            self.lockout().forgive(&Who::User(id.to_owned()));
+        }
+    }
+
+    fn lockout(&self) -> MutexGuard<'_, Lockout> {
+        self.0.lockout.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Whose failures count when this name is tried, however it is written.
+    pub(crate) fn who(&self, project: &Project, name: &str) -> Who {
+        match self.find_user(project, name) {
+            Some(user) => Who::User(user.id.clone()),
+            None => Who::Nobody(name.trim().to_lowercase()),
+        }
     }
 
     /// The project of a name.
@@ -159,6 +194,19 @@ impl Auth {
         };
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found
+    }
+    /// What a user may do in a project, and whether as an administrator; nothing for one who is not there.
+    pub fn standing(&self, project: &Project, user: &User) -> (PermissionSet, bool) {
+        self.directory().standing(project.id, user).unwrap_or((PermissionSet::NONE, false))
+    }
+    /// What a role gives in a project; no role is the usual one of a web user or a mobile worker.
+    pub fn role_permissions(&self, project: &Project, web: bool, role: Option<&str>) -> PermissionSet {
+        let usual = if web { MEMBER_ROLE } else { MOBILE_WORKER_ROLE };
+        self.directory().role_permissions(project.id, role.unwrap_or(usual))
+    }
+    /// Keys of a user.
+    pub fn keys_of(&self, user_id: &str) -> Vec<Arc<ApiKey>> {
+        self.directory().keys.values().filter(|key| key.user_id == user_id).cloned().collect()
     }
     pub(crate) fn credential(&self, user_id: &str) -> Option<Arc<Credential>> {
         self.directory().credentials.get(user_id).cloned()
@@ -292,7 +340,7 @@ impl Auth {
         if let Some(actor) = self.0.remembered.read().unwrap_or_else(|e| e.into_inner()).get(&memory_key) {
             return Check::Done(Ok(actor.clone()));
         }
-        if let Err(error) = self.not_locked(&name) {
+        if let Err(error) = self.not_locked(&self.who(project, &name)) {
             return Check::Done(Err(error));
         }
         Check::Blocking(PasswordCheck {
@@ -306,7 +354,6 @@ impl Auth {
 
     /// The slow part of basic.
     pub(crate) fn verify_basic(&self, check: &PasswordCheck) -> Result<Actor, AuthError> {
-        use std::sync::atomic::Ordering;
         if self.0.checks.fetch_add(1, Ordering::Relaxed) >= CHECKS_MAX {
             self.0.checks.fetch_sub(1, Ordering::Relaxed);
             return Err(AuthError::Busy);
@@ -324,16 +371,17 @@ impl Auth {
         if let Some(actor) = known {
             return Ok(actor);
         }
-        self.not_locked(&check.login.name)?;
+        let who = self.who(&check.project, &check.login.name);
+        self.not_locked(&who)?;
+        let before = self.0.changes.load(Ordering::SeqCst);
         let user = self.find_user(&check.project, &check.login.name);
-        let user = self.verify_password(&mut hasher, user, (&check.login.name, &check.password))?;
+        let user = self.verify_password(&mut hasher, user, (&who, &check.password))?;
         let actor = self.actor(&check.project, &user, Method::Basic)?;
         let mut remembered = self.0.remembered.write().unwrap_or_else(|e| e.into_inner());
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        // A change of the user in this moment clears the table; what is put in after it must be fresh.
-        if self.user(&user.id).is_some_and(|now| now == user) {
+        if self.0.changes.load(Ordering::SeqCst) == before {
             remembered.insert(check.memory_key, actor.clone());
         }
         Ok(actor)
@@ -348,36 +396,35 @@ impl Auth {
         &self,
         hasher: &mut Hasher,
         user: Option<Arc<User>>,
-        (name, password): (&str, &Password),
+        (who, password): (&Who, &Password),
     ) -> Result<Arc<User>, AuthError> {
         let credential = user.as_ref().and_then(|u| self.credential(&u.id));
         let phc = credential.as_ref().map_or(NOBODYS_HASH, |c| c.password.as_str());
         let right = hasher.verify(password, phc) && credential.is_some();
         match user {
             Some(user) if right => {
-                self.login_succeeded(name);
+                self.login_succeeded(who);
                 Ok(user)
             }
             _ => {
-                self.login_failed(name);
+                self.login_failed(who);
                 Err(AuthError::Wrong)
             }
         }
     }
 
-    pub(crate) fn not_locked(&self, name: &str) -> Result<(), AuthError> {
-        let lockout = self.0.lockout.lock().unwrap_or_else(|e| e.into_inner());
-        match lockout.locked_s(&name.to_lowercase(), self.now_us()) {
+    pub(crate) fn not_locked(&self, who: &Who) -> Result<(), AuthError> {
+        match self.lockout().locked_s(who, self.now_us()) {
             Some(retry_after_s) => Err(AuthError::LockedOut { retry_after_s }),
             None => Ok(()),
         }
     }
-    pub(crate) fn login_failed(&self, name: &str) {
+    pub(crate) fn login_failed(&self, who: &Who) {
         let now = self.now_us();
-        self.0.lockout.lock().unwrap_or_else(|e| e.into_inner()).failed(&name.to_lowercase(), now);
+        self.lockout().failed(who, now);
     }
-    pub(crate) fn login_succeeded(&self, name: &str) {
-        self.0.lockout.lock().unwrap_or_else(|e| e.into_inner()).succeeded(&name.to_lowercase());
+    pub(crate) fn login_succeeded(&self, who: &Who) {
+        self.lockout().forgive(who);
     }
 
     fn check_key(&self, presented: &Presented<'_>, name: &str, key: &str) -> Result<Actor, AuthError> {
@@ -403,11 +450,15 @@ impl Auth {
 
     /// A password typed on the login page. Takes as long as a basic check; for a thread that may block.
     pub fn sign_in(&self, email: &str, password: &Password) -> Result<NewSession, AuthError> {
-        self.not_locked(email)?;
+        let who = match self.web_user(email) {
+            Some(user) => Who::User(user.id.clone()),
+            None => Who::Nobody(email.trim().to_lowercase()),
+        };
+        self.not_locked(&who)?;
         let mut hasher = self.hasher();
         // Those who waited may have been locked out by those before them.
-        self.not_locked(email)?;
-        let user = self.verify_password(&mut hasher, self.web_user(email), (email, password))?;
+        self.not_locked(&who)?;
+        let user = self.verify_password(&mut hasher, self.web_user(email), (&who, password))?;
         if !user.active {
             return Err(AuthError::Inactive);
         }

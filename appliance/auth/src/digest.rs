@@ -93,7 +93,8 @@ pub(crate) fn check(
         return Err(AuthError::Wrong);
     }
     let name = field("username");
-    auth.not_locked(name)?;
+    let who = auth.who(project, name);
+    auth.not_locked(&who)?;
     let found = auth.find_user(project, name);
     let credential = found.as_ref().and_then(|user| auth.credential(&user.id));
     let ha1 = credential.and_then(|c| open(&auth.seal_key(), c.digest.as_deref()?)).unwrap_or_default();
@@ -114,11 +115,11 @@ pub(crate) fn check(
             if age > NONCE_US_MAX {
                 return Err(AuthError::Stale);
             }
-            auth.login_succeeded(name);
+            auth.login_succeeded(&who);
             Ok(user)
         }
         _ => {
-            auth.login_failed(name);
+            auth.login_failed(&who);
             Err(AuthError::Wrong)
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Directory {
     pub credentials: HashMap<String, Arc<Credential>>,
     /// By hash of the key.
     pub keys: HashMap<String, Arc<ApiKey>>,
+    /// Hashes of keys by their id.
+    key_hashes: HashMap<String, String>,
 }
 
 fn parse<T: serde::de::DeserializeOwned>(what: &str, id: &str, json: &str) -> Option<T> {
@@ -69,7 +71,9 @@ impl Directory {
         match kind {
             kind::PROJECT => {
                 let document = json.and_then(|j| parse::<Project>(kind, id, j));
-                self.names.retain(|_, p| *p != project);
+                if let Some(before) = self.projects.get(&project) {
+                    self.names.remove(&before.name);
+                }
                 match document {
                     Some(document) => {
                         self.names.insert(document.name.clone(), project);
@@ -79,7 +83,10 @@ impl Directory {
                 }
             }
             kind::USER => {
-                self.usernames.retain(|_, user| user != id);
+                if let Some(before) = self.users.get(id) {
+                    let key = (before.project.unwrap_or(ProjectId::ZERO), before.username.clone());
+                    self.usernames.remove(&key);
+                }
                 match json.and_then(|j| parse::<User>(kind, id, j)) {
                     Some(user) => {
                         let key = (user.project.unwrap_or(ProjectId::ZERO), user.username.clone());
@@ -108,8 +115,11 @@ impl Directory {
                 None => drop(self.credentials.remove(id)),
             },
             kind::API_KEY => {
-                self.keys.retain(|_, key| key.id != id);
+                if let Some(hash) = self.key_hashes.remove(id) {
+                    self.keys.remove(&hash);
+                }
                 if let Some(key) = json.and_then(|j| parse::<ApiKey>(kind, id, j)) {
+                    self.key_hashes.insert(id.to_owned(), key.hash.clone());
                     self.keys.insert(key.hash.clone(), Arc::new(key));
                 }
             }
@@ -138,7 +148,7 @@ impl Directory {
         self.users.get(id?).cloned()
     }
 
-    fn role_permissions(&self, project: ProjectId, role: &str) -> PermissionSet {
+    pub(crate) fn role_permissions(&self, project: ProjectId, role: &str) -> PermissionSet {
         match preset_role(role) {
             Some(preset) => preset.permissions.effective(),
             None => self

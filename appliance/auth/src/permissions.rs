@@ -116,6 +116,14 @@ impl PermissionSet {
         let wanted = Self::of(list).0;
         self.0 & wanted == wanted
     }
+    /// Everything in it is in the other one too.
+    pub const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+    /// What is in either.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
     /// What is in both.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)

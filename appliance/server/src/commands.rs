@@ -193,6 +193,10 @@ fn request(command: &Command) -> Result<Request> {
         Command::ApiKey(ApiKeyCommand::Create(user)) => {
             Request::ApiKeyCreate { project: user.project.clone(), user: user.name.clone() }
         }
+        Command::ApiKey(ApiKeyCommand::List(of)) => Request::ApiKeyList { project: of.project.clone() },
+        Command::ApiKey(ApiKeyCommand::Revoke { project, key }) => {
+            Request::ApiKeyRevoke { project: project.clone(), key: key.clone() }
+        }
         Command::Location(command) => location_request(command)?,
         Command::Group(command) => group_request(command),
         Command::Table(command) => table_request(command)?,

@@ -18,6 +18,12 @@ pub fn text(request: &Request, value: &Value) -> String {
             format!("{} can no longer sign in", string(value, "username"))
         }
         Request::UserPassword { .. } => format!("{} has a new password", string(value, "username")),
+        Request::ApiKeyList { .. } => {
+            table(value, "keys", &["username", "begins", "active", "name", "created_at", "id"])
+        }
+        Request::ApiKeyRevoke { .. } => {
+            format!("the key {} is good for nothing any more", string(value, "key"))
+        }
         Request::AppImport { .. } => string(value, "id"),
         Request::AppList { .. } => table(value, "apps", &["name", "project", "newest", "released", "id"]),
         Request::AppRelease { .. } => match value["released_version"].as_u64() {

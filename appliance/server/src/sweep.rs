@@ -1,4 +1,5 @@
-//! What is past its time is removed while the server runs: sync tokens, and files that nothing refers to.
+//! What is past its time is removed while the server runs: sync tokens, sessions, and files that nothing
+//! refers to.
 
 use bolster_usecases::Appliance;
 use std::sync::Arc;
@@ -51,6 +52,9 @@ fn sweep(appliance: &Appliance, stopped: &AtomicBool) {
             error = &error as &dyn std::error::Error,
             "sync tokens past their time could not be removed"
         ),
+    }
+    if let Err(error) = appliance.forget_old_sessions() {
+        tracing::warn!(error = &error as &dyn std::error::Error, "old sessions could not be removed");
     }
     match appliance.store().collect_blobs(|| !stopped.load(Ordering::SeqCst)) {
         Ok(done) if done.removed > 0 => {

@@ -125,7 +125,7 @@ fn a_tree_grows_and_is_pruned() {
     let amina = world.worker("amina", &["kanda", "north"], &["Nurses"]).expect("a worker");
     let project = world.0.auth().project_named("p").expect("made").id;
     let nouns = world.0.nouns(project).expect("reads");
-    assert_eq!(nouns.groups[0].users, [amina.clone()]);
+    assert_eq!(nouns.groups[0].users, std::slice::from_ref(&amina));
     let sharing: Vec<String> = nouns
         .sharing(&amina, &world.0.auth().user(&amina).expect("made").locations)
         .into_iter()

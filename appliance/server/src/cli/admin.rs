@@ -94,6 +94,16 @@ pub struct CreateUser {
 pub enum ApiKeyCommand {
     /// Create a key and print it; it is shown only this once
     Create(OneUser),
+    /// List the keys of a project's users
+    List(OfProject),
+    /// End a key for good
+    Revoke {
+        /// The project
+        #[arg(long, value_name = "P")]
+        project: String,
+        /// Id of the key, or the first digits of it that the list shows
+        key: String,
+    },
 }
 
 /// `--data` of a user is not the data folder.

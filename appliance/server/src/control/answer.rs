@@ -58,6 +58,8 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
             people::set_password(appliance, project, name, password)
         }
         Request::ApiKeyCreate { project, user } => people::create_api_key(appliance, project, user),
+        Request::ApiKeyList { project } => people::list_api_keys(appliance, project),
+        Request::ApiKeyRevoke { project, key } => people::revoke_api_key(appliance, project, key),
         Request::AppImport { project, file, name, notes } => {
             apps::import(appliance, project, file, name.as_deref(), notes)
         }

@@ -142,3 +142,25 @@ pub fn create_api_key(appliance: &Appliance, project: &str, user: &str) -> Resul
     let key = appliance.create_api_key(&permit, user, OPERATOR)?;
     Ok(json!({ "key": key, "username": user }))
 }
+
+/// `api-key list`
+pub fn list_api_keys(appliance: &Appliance, project: &str) -> Result<Value> {
+    let keys = appliance.api_keys(&people_permit(appliance, project)?);
+    let json = |(user, key): &(Arc<User>, Arc<bolster_auth::ApiKey>)| {
+        json!({
+            "id": key.id,
+            "username": user.username,
+            "begins": key.shown,
+            "name": key.name,
+            "active": if key.active { "active" } else { "revoked" },
+            "created_at": key.created_at.to_string(),
+        })
+    };
+    Ok(json!({ "keys": keys.iter().map(json).collect::<Vec<_>>() }))
+}
+
+/// `api-key revoke`
+pub fn revoke_api_key(appliance: &Appliance, project: &str, key: &str) -> Result<Value> {
+    appliance.revoke_api_key(&people_permit(appliance, project)?, key)?;
+    Ok(json!({ "key": key }))
+}

@@ -32,6 +32,10 @@ pub enum Request {
     UserPassword { project: String, name: String, password: String },
     /// `api-key create`
     ApiKeyCreate { project: String, user: String },
+    /// `api-key list`
+    ApiKeyList { project: String },
+    /// `api-key revoke`
+    ApiKeyRevoke { project: String, key: String },
     /// `app import`
     AppImport { project: String, file: std::path::PathBuf, name: Option<String>, notes: String },
     /// `app list`

@@ -46,6 +46,12 @@ pub enum AdminError {
     /// A setting that cannot be taken.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// Whoever asks has less than what would be given or changed.
+    #[error("you may not do this to {name}, who may do more than you, or would")]
+    AboveRank {
+        /// The user.
+        name: String,
+    },
     /// What was asked for cannot be; the sentence says why.
     #[error("{0}")]
     NotPossible(String),

@@ -5,7 +5,7 @@ use crate::nouns::{self, Nouns};
 use crate::{Appliance, DocumentFact};
 use bolster_auth::documents::{email_name, worker_name};
 use bolster_auth::permissions::PRESET_ROLES;
-use bolster_auth::{EditUsers, Membership, Password, Permit, User, kind};
+use bolster_auth::{EditUsers, Membership, Password, PermissionSet, Permit, User, kind};
 use bolster_model::ProjectId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ impl Appliance {
     /// Makes a mobile worker, or makes a web user a member of the project (with an account, if there is none).
     pub fn create_user(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
         let _turn = self.admin_turn();
+        self.check_grant(permit, new)?;
         if new.web { self.add_web_user(permit, new) } else { self.create_worker(permit, new) }
     }
 
@@ -179,6 +180,65 @@ impl Appliance {
         self.auth().user(id).ok_or_else(|| AdminError::Missing { what: "user", name: id.to_owned() })
     }
 
+    /// Nobody gives, takes or uses more than he has: who is no administrator changes only mobile workers, and
+    /// only those who may do no more than he; a web user's password opens other projects too, so it is the
+    /// server administrator's affair.
+    pub(super) fn check_rank(
+        &self,
+        permit: &Permit<EditUsers>,
+        target: &User,
+        password: bool,
+    ) -> Result<(), AdminError> {
+        let actor = permit.actor();
+        if actor.is_server_admin() || actor.user_id() == target.id {
+            return Ok(());
+        }
+        let (theirs, is_admin) = self.auth().standing(permit.project(), target);
+        let above = target.server_admin || (is_admin && !actor.is_admin());
+        let wider = !actor.is_admin() && (target.is_web() || !theirs.is_within(self.givable(permit)));
+        if above || wider || (password && target.is_web()) {
+            let name = target.username.clone();
+            return Err(AdminError::AboveRank { name });
+        }
+        Ok(())
+    }
+
+    /// Somebody must be left who can let others in. The operator at the machine may do without.
+    fn check_last_administrator(&self, permit: &Permit<EditUsers>, user: &User) -> Result<(), AdminError> {
+        if permit.actor().kind() == bolster_auth::ActorKind::Operator {
+            return Ok(());
+        }
+        let is_admin = |m: &bolster_auth::Member| {
+            m.user.active && m.membership.as_ref().is_some_and(|m| m.active && m.is_admin)
+        };
+        let members = self.auth().members(permit.project().id);
+        let mut admins = members.iter().filter(|m| is_admin(m)).peekable();
+        if admins.peek().is_some() && admins.all(|m| m.user.id == user.id) {
+            let problem = format!("{} is the last administrator of this project", user.username);
+            return Err(AdminError::NotPossible(problem));
+        }
+        Ok(())
+    }
+
+    /// What somebody may give to a worker: what he has, and what every worker has.
+    fn givable(&self, permit: &Permit<EditUsers>) -> PermissionSet {
+        permit.actor().permissions().or(self.auth().role_permissions(permit.project(), false, None))
+    }
+
+    /// The role may be given by this actor.
+    fn check_grant(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<(), AdminError> {
+        let actor = permit.actor();
+        if actor.is_server_admin() || (actor.is_admin() && !new.server_admin) {
+            return Ok(());
+        }
+        let role = self.role_id(new.role.as_deref())?;
+        let given = self.auth().role_permissions(permit.project(), new.web, role.as_deref());
+        if new.web || new.admin || new.server_admin || !given.is_within(self.givable(permit)) {
+            return Err(AdminError::AboveRank { name: new.name.clone() });
+        }
+        Ok(())
+    }
+
     fn user_in(&self, permit: &Permit<EditUsers>, name: &str) -> Result<Arc<User>, AdminError> {
         let project = permit.project();
         let found = self.auth().find_user(project, name);
@@ -196,7 +256,11 @@ impl Appliance {
     ) -> Result<(), AdminError> {
         let _turn = self.admin_turn();
         let user = self.user_in(permit, name)?;
+        self.check_rank(permit, &user, false)?;
         let project = permit.project();
+        if !active {
+            self.check_last_administrator(permit, &user)?;
+        }
         let actor = permit.actor().username();
         let action = if active { "user activated" } else { "user deactivated" };
         let fact = if user.is_web() {
@@ -226,6 +290,7 @@ impl Appliance {
     ) -> Result<(), AdminError> {
         let _turn = self.admin_turn();
         let user = self.user_in(permit, name)?;
+        self.check_rank(permit, &user, true)?;
         let project = permit.project();
         let credential =
             self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
