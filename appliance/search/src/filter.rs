@@ -307,6 +307,14 @@ impl Leaf {
     }
 }
 
+/// A filter for cases of some types; of any when none is named.
+pub fn of_types(types: &[String], filter: Filter) -> Filter {
+    match types {
+        [] => filter,
+        types => Filter::and(vec![Filter::Leaf(Leaf::Types(types.to_vec())), filter]),
+    }
+}
+
 impl Filter {
     /// All of these.
     pub fn and(filters: Vec<Filter>) -> Filter {

@@ -33,7 +33,7 @@ pub use config::{IgnorePattern, SearchConfig};
 pub use csql::CsqlError;
 pub use date::{Utc, Zone};
 pub use document::property;
-pub use filter::{Context, Count, Filter, Leaf, Range};
+pub use filter::{Context, Count, Filter, Leaf, Range, of_types};
 pub use memory::MemoryCases;
 pub use meter::{Budget, Exceeded, Meter};
 pub use order::{SortKey, SortType};
