@@ -11,8 +11,8 @@ use crate::Appliance;
 use bolster_auth::{Permit, Project, RestoreData};
 use bolster_model::{Case, CaseId};
 use bolster_search::{
-    Budget, Context, Exceeded, HITS_MAX, HITS_MAX_RAISED, Hit, IgnorePattern, Meter, Related, RequestError,
-    Search, SearchConfig, SearchError, SearchRequest, csql, related, search,
+    Budget, Context, Exceeded, Filter, HITS_MAX, HITS_MAX_RAISED, Hit, IgnorePattern, Meter, Related,
+    RequestError, Search, SearchConfig, SearchError, SearchRequest, csql, of_types, related, search,
 };
 use bolster_store::{ReadExt, StoreError};
 use source::StoredCases;
@@ -130,11 +130,11 @@ impl Appliance {
         }
     }
 
-    /// Answers a query of the language alone: of some types or any, open and closed.
+    /// Answers queries of the language alone, all of which must hold: of some types or any, open and closed.
     pub fn query_cases(
         &self,
         permit: &Permit<RestoreData>,
-        query: &str,
+        queries: &[String],
         types: &[String],
     ) -> Result<SearchAnswer, SearchCasesError> {
         let project = permit.project();
@@ -142,8 +142,8 @@ impl Appliance {
         let prefix = usize::from(project.fuzzy_prefix_length);
         let context =
             Context { now: self.env().clock.now(), zone: &zone, fuzzy: false, fuzzy_prefix: prefix };
-        let query = csql::filter(query, &context).map_err(RequestError::Csql)?;
-        let filter = bolster_search::of_types(types, query);
+        let all: Result<Vec<Filter>, _> = queries.iter().map(|query| csql::filter(query, &context)).collect();
+        let filter = of_types(types, Filter::and(all.map_err(RequestError::Csql)?));
         self.answer_search(
             project,
             &Search { filter, sort: Vec::new(), limit: HITS_MAX },
