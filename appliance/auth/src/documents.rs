@@ -137,6 +137,16 @@ pub struct Project {
     pub user_fields: Vec<String>,
     /// Declared fields of locations.
     pub location_fields: Vec<String>,
+    /// Cases can be searched for from phones.
+    pub case_search: bool,
+    /// A search answers 1,500 cases instead of 500.
+    pub case_search_more: bool,
+    /// Properties that searches compare fuzzily: `case_type:property`.
+    pub fuzzy_properties: Vec<String>,
+    /// First letters that must agree in a fuzzy comparison.
+    pub fuzzy_prefix_length: u8,
+    /// Texts that are taken out of what is searched for: `case_type:property:text`, with `%20` for a space.
+    pub ignore_patterns: Vec<String>,
 }
 
 impl Default for Project {
@@ -160,6 +170,11 @@ impl Default for Project {
             location_fixture: "flat".to_owned(),
             user_fields: Vec::new(),
             location_fields: Vec::new(),
+            case_search: true,
+            case_search_more: false,
+            fuzzy_properties: Vec::new(),
+            fuzzy_prefix_length: 2,
+            ignore_patterns: Vec::new(),
         }
     }
 }
@@ -209,13 +224,33 @@ impl Project {
         "location_fixture",
         "user_fields",
         "location_fields",
+        "case_search",
+        "case_search_more",
+        "fuzzy_properties",
+        "fuzzy_prefix_length",
+        "ignore_patterns",
     ];
 
     /// Changes one setting from text. Answers whether anything changed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, SettingError> {
         if let Some(list) = self.list_setting(name) {
             let fields: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+            let parts = match name {
+                "fuzzy_properties" => 2,
+                "ignore_patterns" => 3,
+                _ => 1,
+            };
+            let whole = |field: &String| field.splitn(parts, ':').filter(|p| !p.is_empty()).count() == parts;
+            if let Some(odd) = fields.iter().find(|field| !whole(field)) {
+                return Err(SettingError::BadText { name: name.to_owned(), value: odd.clone() });
+            }
             return Ok(std::mem::replace(list, fields.clone()) != fields);
+        }
+        if name == "fuzzy_prefix_length" {
+            let length = value.parse().ok().filter(|length| *length <= 10);
+            let length = length
+                .ok_or_else(|| SettingError::BadText { name: name.to_owned(), value: value.to_owned() })?;
+            return Ok(std::mem::replace(&mut self.fuzzy_prefix_length, length) != length);
         }
         if let Some(text) = self.text_setting(name) {
             let possible = !value.trim().is_empty()
@@ -243,6 +278,8 @@ impl Project {
         match name {
             "user_fields" => Some(&mut self.user_fields),
             "location_fields" => Some(&mut self.location_fields),
+            "fuzzy_properties" => Some(&mut self.fuzzy_properties),
+            "ignore_patterns" => Some(&mut self.ignore_patterns),
             _ => None,
         }
     }
@@ -268,6 +305,8 @@ impl Project {
             "strong_passwords" => Some(&mut self.strong_passwords),
             "commtrack" => Some(&mut self.commtrack),
             "sync_all_locations" => Some(&mut self.sync_all_locations),
+            "case_search" => Some(&mut self.case_search),
+            "case_search_more" => Some(&mut self.case_search_more),
             _ => None,
         }
     }
@@ -570,11 +609,18 @@ mod tests {
         assert!(matches!(project.set("colour", "red"), Err(SettingError::Unknown { .. })));
         assert!(matches!(project.set("timezone", "../etc"), Err(SettingError::BadText { .. })));
         assert_eq!(project.set("timezone", "Africa/Nairobi"), Ok(true));
+        assert_eq!(project.set("fuzzy_properties", "person:name  person:village"), Ok(true));
+        assert!(matches!(project.set("fuzzy_properties", "name"), Err(SettingError::BadText { .. })));
+        assert_eq!(project.set("ignore_patterns", "person:phone:+1 person:id::"), Ok(true));
+        assert!(matches!(project.set("ignore_patterns", "person:phone:"), Err(SettingError::BadText { .. })));
+        assert_eq!(project.set("fuzzy_prefix_length", "0"), Ok(true));
+        assert!(matches!(project.set("fuzzy_prefix_length", "11"), Err(SettingError::BadText { .. })));
         for name in Project::SETTINGS {
             let kinds = [
                 project.text_setting(name).is_some(),
                 project.switch(name).is_some(),
                 project.list_setting(name).is_some(),
+                *name == "fuzzy_prefix_length",
             ];
             assert_eq!(kinds.iter().filter(|k| **k).count(), 1, "{name}");
         }

@@ -185,7 +185,7 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         RouteId::Heartbeat | RouteId::RecoveryMeasures | RouteId::PhoneKeys | RouteId::NextId => {
             Envelope::Phone
         }
-        RouteId::Restore | RouteId::Claim => Envelope::Phone,
+        RouteId::Restore | RouteId::Claim | RouteId::Search | RouteId::CaseFixture => Envelope::Phone,
         RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
         | RouteId::Logout
@@ -225,6 +225,8 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::CaseAttachment => resources::attachments::of_case(state, request, &found).await,
         RouteId::Restore => phone::restore::restore(state, request, &found).await,
         RouteId::Claim => phone::claim::claim(state, request, &found).await,
+        RouteId::Search => phone::search::search(state, request, &found).await,
+        RouteId::CaseFixture => phone::search::case_fixture(state, request, &found).await,
         RouteId::ServerUp => Ok(resources::health::server_up()),
         RouteId::Health => Ok(resources::health::health(state)),
         RouteId::Metrics => Ok(resources::figures::figures(state)),

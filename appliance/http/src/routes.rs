@@ -28,6 +28,10 @@ pub enum RouteId {
     Restore,
     /// A worker takes cases.
     Claim,
+    /// A worker looks for cases.
+    Search,
+    /// Cases by id, with their families.
+    CaseFixture,
     /// `success`, for phones that look for the internet.
     ServerUp,
     /// State of the appliance as JSON.
@@ -132,6 +136,7 @@ const fn route(id: RouteId, pattern: &'static str, allow: &'static str, needs: N
 }
 
 const READ: &str = "GET, HEAD";
+const READ_OR_POST: &str = "GET, HEAD, POST";
 
 /// All addresses. Earlier ones win: `api`, `secure` and `submission` are never application ids.
 pub const ROUTES: &[RouteInfo] = &[
@@ -173,6 +178,10 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::Restore, "/a/{project}/phone/restore", READ, Needs::Phone),
     route(RouteId::Restore, "/a/{project}/phone/restore/{app_id}", READ, Needs::Phone),
     route(RouteId::Claim, "/a/{project}/phone/claim-case", "POST", Needs::Phone),
+    route(RouteId::Search, "/a/{project}/phone/search", READ_OR_POST, Needs::Phone),
+    route(RouteId::Search, "/a/{project}/phone/search/{app_id}", READ_OR_POST, Needs::Phone),
+    route(RouteId::CaseFixture, "/a/{project}/phone/case_fixture/{app_id}", READ_OR_POST, Needs::Phone),
+    route(RouteId::CaseFixture, "/a/{project}/phone/registry_case/{app_id}", READ_OR_POST, Needs::Phone),
     route(RouteId::ServerUp, "/serverup.txt", READ, Needs::Nothing),
     route(RouteId::Health, "/healthz", READ, Needs::Nothing),
     route(RouteId::Metrics, "/metrics", READ, Needs::Nothing),

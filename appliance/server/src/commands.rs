@@ -2,8 +2,8 @@
 
 use crate::cli::{
     ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, CreateLocationType, FormCommand, GroupCommand,
-    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, ShardsCommand,
-    TableCommand, UserCommand,
+    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, SearchCommand,
+    ShardsCommand, TableCommand, UserCommand,
 };
 use crate::control;
 use crate::control::protocol::{NewUser, PlaceRequest, Reply, Request};
@@ -207,6 +207,12 @@ fn request(command: &Command) -> Result<Request> {
         Command::Case(CaseCommand::Show { id, project, history }) => {
             Request::CaseShow { id: id.clone(), project: project.clone(), history: *history }
         }
+        Command::Search(SearchCommand { project, queries, types, explain }) => Request::Search {
+            project: project.clone(),
+            queries: queries.clone(),
+            types: types.clone(),
+            explain: *explain,
+        },
         Command::Log(LogCommand::Verify) => Request::LogVerify,
         Command::Log(LogCommand::Tail { lines, follow }) => {
             Request::LogTail { lines: *lines, follow: *follow }

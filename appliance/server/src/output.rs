@@ -34,6 +34,7 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::Place { request, .. } => place(request, value),
         Request::FormShow { .. } => form(value),
         Request::CaseShow { .. } => case(value),
+        Request::Search { .. } => found(value),
         Request::LogTail { .. } => entry(value),
         Request::LogVerify => format!(
             "the log is sound: {} entries in {} commits, {} bytes",
@@ -151,6 +152,19 @@ fn table(value: &Value, list: &str, columns: &[&str]) -> String {
             let _ = write!(line, "{cell}{}  ", " ".repeat(pad));
         }
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Cases of a search, and how they were found.
+fn found(value: &Value) -> String {
+    let mut text = table(value, "cases", &["name", "type", "owner", "state", "id"]);
+    if value["more"] == true {
+        text.push_str("and more; ask for less to see the others\n");
+    }
+    let steps = value["steps"].as_array().into_iter().flatten();
+    for (number, step) in steps.enumerate() {
+        let _ = writeln!(text, "{}{}. {}", if number == 0 { "\n" } else { "" }, number + 1, plain(step));
     }
     text
 }

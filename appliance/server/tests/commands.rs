@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use std::path::Path;
 use support::{Folder, Server, bolster, bolster_with};
 
 const FORM: &str = r#"<data xmlns="http://example.org/visit">
@@ -63,6 +64,14 @@ fn a_project_is_made_while_stopped_and_used_while_running() {
     let running = bolster(&data, "case show c1 --history", "");
     assert_eq!(running.status, 0, "{running:?}");
     assert!(running.out.contains("temperature: 37.2") && running.out.contains("f1"), "{running:?}");
+    let found = bolster_with(&data, "search --project clinic --explain", Path::new("temperature > 37"), "");
+    assert_eq!(found.status, 0, "{found:?}");
+    assert!(found.out.starts_with("Zuri  patient  u  open  c1\n\n1. looking at all cases"), "{found:?}");
+    let found =
+        bolster_with(&data, "--json search --project clinic --type house", Path::new("match-all()"), "");
+    assert_eq!(json(&found.out), serde_json::json!({"cases": [], "more": false}));
+    let found = bolster_with(&data, "search --project clinic", Path::new("temperature"), "");
+    assert!(found.status == 1 && found.err.contains("at least one boolean operator"), "{found:?}");
     assert_eq!(server.stop(), 0);
     let stopped = bolster(&data, "case show c1 --history", "");
     assert_eq!((stopped.status, stopped.out), (0, running.out));

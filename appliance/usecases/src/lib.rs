@@ -11,6 +11,7 @@ pub mod claim_case;
 pub mod nouns;
 pub mod phone_calls;
 pub mod restore;
+pub mod search_cases;
 pub mod settings;
 pub mod submit_form;
 pub mod upload;

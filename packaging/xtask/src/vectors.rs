@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Package of the runner, and the areas that it knows.
-const RUNNERS: &[(&str, &[&str])] =
-    &[("receiver-vectors", &["receiver", "cases", "restore"]), ("engine-vectors", &["xpath", "forms"])];
+const RUNNERS: &[(&str, &[&str])] = &[
+    ("receiver-vectors", &["receiver", "cases", "restore"]),
+    ("engine-vectors", &["xpath", "forms"]),
+    ("search-vectors", &["search"]),
+];
 
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
 struct Count {
@@ -132,6 +135,6 @@ mod tests {
         let folder = std::env::temp_dir();
         let error = plan(&folder, &[folder.display().to_string()]).unwrap_err().to_string();
         assert!(error.contains("no runner knows the area"), "{error}");
-        assert!(error.contains("receiver, cases, restore, xpath, forms"), "{error}");
+        assert!(error.contains("receiver, cases, restore, xpath, forms, search"), "{error}");
     }
 }

@@ -64,6 +64,15 @@ impl ScanRange {
     }
 }
 
+/// Some of all cases, by id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CasePage {
+    /// Those that were asked for, with `None` for every other row of the page.
+    pub cases: Vec<Option<Case>>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Vec<u8>>,
+}
+
 /// Keys and values in order.
 pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -100,6 +109,36 @@ pub trait ReadExt: Read {
     fn case(&self, project: ProjectId, id: &CaseId) -> Result<Option<Case>, StoreError> {
         let row = self.get(Table::Cases, route_of(id.as_str()), &id_key(id.as_str(), project))?;
         row.map(|value| decoded("cases", cases::decode(id, &value))).transpose()
+    }
+
+    /// Cases by id, in pages: those of a project and of some types (all when `None`), deleted ones included.
+    fn case_page(
+        &self,
+        project: ProjectId,
+        types: Option<&[String]>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError> {
+        let range = ScanRange { prefix: Vec::new(), after, reverse: false, limit };
+        let rows = self.scan(Table::Cases, None, &range)?;
+        let next = (rows.len() == limit).then(|| rows.last().map(|(key, _)| key.clone())).flatten();
+        let mut cases = Vec::with_capacity(rows.len());
+        for (key, value) in rows {
+            let of_type = match types {
+                Some(types) => {
+                    let case_type = decoded("cases", cases::case_type(&value))?;
+                    types.iter().any(|t| t == case_type)
+                }
+                None => true,
+            };
+            if !of_type || project_at_end(&key) != Some(project) {
+                cases.push(None);
+                continue;
+            }
+            let id = CaseId(text(key[..key.len() - 17].to_vec())?);
+            cases.push(Some(decoded("cases", cases::decode(&id, &value))?));
+        }
+        Ok(CasePage { cases, next })
     }
 
     /// Looks at a case, deleted ones included, without copying it.

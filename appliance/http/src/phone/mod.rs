@@ -1,7 +1,9 @@
 //! What phones ask for besides sending forms: restores, searches, claims.
 
 pub mod claim;
+mod fields;
 pub mod restore;
+pub mod search;
 
 use crate::gate;
 use crate::problem::{Challenge, Problem};

@@ -15,7 +15,9 @@ pub enum ProjectCommand {
     /// Change settings of a project
     ///
     /// Settings: display_name, timezone; and, true or false: active, secure_submissions, auto_close_extensions,
-    /// case_attachments, forbid_user_mismatch, ignore_practice_submissions, maintenance, strong_passwords.
+    /// case_attachments, forbid_user_mismatch, ignore_practice_submissions, maintenance, strong_passwords,
+    /// case_search, case_search_more. Of searches, lists in quotes: fuzzy_properties="person:name",
+    /// ignore_patterns="person:phone:+1"; and fuzzy_prefix_length.
     Set {
         /// The project
         name: String,

@@ -1,7 +1,7 @@
 //! Looking at what is stored, and keeping it in order.
 
 use bolster_form_cli::{CheckCommand, FillCommand};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// `bolster form …`
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,23 @@ pub enum CaseCommand {
         #[arg(long)]
         history: bool,
     },
+}
+
+/// `bolster search …`
+#[derive(Debug, Args)]
+pub struct SearchCommand {
+    /// Conditions on cases, in the language of case searches (CSQL)
+    #[arg(value_name = "QUERY")]
+    pub queries: Vec<String>,
+    /// The project
+    #[arg(long, value_name = "P")]
+    pub project: String,
+    /// Only cases of this type; may be given several times
+    #[arg(long = "type", value_name = "T")]
+    pub types: Vec<String>,
+    /// Also show how the cases were found
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// `bolster log …`

@@ -8,7 +8,7 @@ mod work;
 
 pub use admin::{ApiKeyCommand, OfProject, ProjectCommand, UserCommand};
 pub use apps::{AppCommand, OneVersion};
-pub use data::{CaseCommand, FormCommand, LogCommand, ShardsCommand};
+pub use data::{CaseCommand, FormCommand, LogCommand, SearchCommand, ShardsCommand};
 pub use places::{
     CreateLocationType, GroupCommand, ImportFile, LocationCommand, LocationTypeCommand, TableCommand,
 };
@@ -130,6 +130,11 @@ pub enum Command {
     /// Look at a case
     #[command(subcommand)]
     Case(CaseCommand),
+    /// Look for cases
+    ///
+    /// QUERY is a condition such as: name = 'Amina' and age > 30
+    /// All queries must hold; without one, all cases of the types are found.
+    Search(SearchCommand),
     /// Check or follow the log, which every change goes through
     #[command(subcommand)]
     Log(LogCommand),

@@ -2,7 +2,7 @@
 
 use super::protocol::{Reply, Request, Sink};
 use super::socket::Client;
-use super::{apps, people, places, show, upkeep};
+use super::{apps, people, places, search, show, upkeep};
 use anyhow::Result;
 use bolster_usecases::Appliance;
 use serde_json::Value;
@@ -72,6 +72,9 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
         Request::Place { project, request } => places::answer(appliance, project, request),
         Request::FormShow { id, project, xml } => show::form(appliance, id, project.as_deref(), *xml),
         Request::CaseShow { id, project, history } => show::case(appliance, id, project.as_deref(), *history),
+        Request::Search { project, queries, types, explain } => {
+            search::search(appliance, project, queries, types, *explain)
+        }
         Request::LogVerify => upkeep::verify_log(appliance, caller),
         Request::LogTail { lines, follow } => upkeep::tail_log(appliance, *lines, *follow, caller),
         Request::ShardsResize { count } => upkeep::resize(appliance, *count, caller),

@@ -7,6 +7,7 @@ pub mod client;
 pub mod people;
 mod places;
 pub mod protocol;
+mod search;
 mod show;
 pub mod socket;
 mod upkeep;

@@ -61,6 +61,11 @@ fn project_json(project: &Project) -> Value {
             "ignore_practice_submissions": project.ignore_practice_submissions,
             "maintenance": project.maintenance,
             "strong_passwords": project.strong_passwords,
+            "case_search": project.case_search,
+            "case_search_more": project.case_search_more,
+            "fuzzy_properties": project.fuzzy_properties,
+            "fuzzy_prefix_length": project.fuzzy_prefix_length,
+            "ignore_patterns": project.ignore_patterns,
         },
         "created_at": project.created_at.to_string(),
     })

@@ -52,6 +52,8 @@ pub enum Request {
     FormShow { id: String, project: Option<String>, xml: bool },
     /// `case show`
     CaseShow { id: String, project: Option<String>, history: bool },
+    /// `search`
+    Search { project: String, queries: Vec<String>, types: Vec<String>, explain: bool },
     /// `log verify`
     LogVerify,
     /// `log tail`

@@ -105,6 +105,28 @@ impl Appliance {
         Ok(app::rewrite_suite(&bytes, &place(found, project, site, home.as_ref()), &media_ids(build))?)
     }
 
+    /// What an app shows beside the cases that a search for some types found. Nothing for an app that nobody
+    /// knows. Blocks on the disk.
+    pub fn search_needs(
+        &self,
+        project: ProjectId,
+        app_id: &str,
+        types: &[String],
+    ) -> Result<app::SearchNeeds, ServeError> {
+        let mut all = app::SearchNeeds::default();
+        let Some(found) = self.find_build(project, app_id, &Wanted::default())? else { return Ok(all) };
+        for suite in &found.build.suites {
+            let bytes = self.text_of(found.build.file(suite))?;
+            for (case_type, needs) in app::search_needs(&bytes)? {
+                if types.contains(&case_type) {
+                    all.paths.extend(needs.paths);
+                    all.child_types.extend(needs.child_types);
+                }
+            }
+        }
+        Ok(all)
+    }
+
     fn text_of(&self, file: Option<&BuildFile>) -> Result<Vec<u8>, BlobError> {
         let missing = || BlobError::Missing(Digest([0; 32]));
         let digest = file.and_then(BuildFile::blob).ok_or_else(missing)?;

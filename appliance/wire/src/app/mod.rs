@@ -8,6 +8,7 @@ mod check;
 mod profile;
 mod rewrite;
 mod scan;
+mod search;
 mod suite;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 pub use check::{PLATFORM_VERSION, Package, Severity, Trouble, check};
 pub use profile::{Platform, Profile, read_profile};
 pub use rewrite::{Place, rewrite_profile, rewrite_suite};
+pub use search::{SearchNeeds, search_needs};
 pub use suite::{FormHead, Suite, form_head, is_practice_restore, locale_keys, read_suite};
 
 use crate::ParseError;

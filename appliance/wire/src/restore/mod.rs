@@ -6,6 +6,7 @@
 mod case_block;
 mod fixtures;
 mod printer;
+mod results;
 
 pub use case_block::{balances, case_block};
 pub use fixtures::{
@@ -13,6 +14,7 @@ pub use fixtures::{
     nested_locations, products, programs,
 };
 pub use printer::Printer;
+pub use results::{result_case, results_begin, results_end};
 
 use bolster_model::Timestamp;
 

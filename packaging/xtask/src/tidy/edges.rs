@@ -27,6 +27,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // appliance, pure: rules and wire formats.
     ("bolster-wire", &["bolster-model"]),
     ("bolster-cases", &["bolster-model"]),
+    // Search needs the rule of who belongs to a case's family.
+    ("bolster-search", &["bolster-cases", "bolster-model"]),
     ("bolster-xpath", &[]),
     ("bolster-xforms", &["bolster-xpath"]),
     ("bolster-form-cli", &["bolster-env", "bolster-xforms", "bolster-xpath"]),
@@ -41,6 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bolster-codec",
             "bolster-env",
             "bolster-model",
+            "bolster-search",
             "bolster-store",
             "bolster-wire",
         ],
@@ -86,6 +89,7 @@ const QUIET: &[&str] = &[
     "bolster-store",
     "bolster-wire",
     "bolster-cases",
+    "bolster-search",
     "bolster-xpath",
     "bolster-xforms",
     "bolster-auth",
@@ -95,7 +99,7 @@ const LOUD: &[&str] =
     &["tokio", "hyper", "http", "axum", "tower", "mio", "abi_stable", "libloading", "ureq", "reqwest"];
 
 /// Crates that are pure besides: no files, no clock, no threads of their own.
-const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases"];
+const PURE: &[&str] = &["bolster-model", "bolster-codec", "bolster-wire", "bolster-cases", "bolster-search"];
 const IMPURE: &[&str] =
     &["redb", "rustix", "libc", "nix", "getrandom", "rayon", "sled", "rusqlite", "tempfile"];
 

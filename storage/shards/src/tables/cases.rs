@@ -140,6 +140,15 @@ pub fn decode(id: &CaseId, value: &[u8]) -> Result<Case, DecodeError> {
     Ok(case)
 }
 
+/// The type of a case, without reading the rest of its row.
+pub fn case_type(value: &[u8]) -> Result<&str, DecodeError> {
+    let r = &mut Reader(value);
+    if r.u8()? != VERSION {
+        return Err(DecodeError::Malformed("version of a case row"));
+    }
+    r.str()
+}
+
 /// Reads of a row what a phone learns of it, without copying.
 pub fn view(value: &[u8]) -> Result<CaseView<'_>, DecodeError> {
     let r = &mut Reader(value);

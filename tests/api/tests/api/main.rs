@@ -14,3 +14,4 @@ mod phone_calls;
 mod receiver;
 mod receiver_auth;
 mod restore;
+mod search;
