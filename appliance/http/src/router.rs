@@ -199,6 +199,12 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::AppCode
         | RouteId::DeviceLogs
         | RouteId::AppsPage
+        | RouteId::PeoplePage
+        | RouteId::GroupsPage
+        | RouteId::LocationsPage
+        | RouteId::LocationsWorkbook
+        | RouteId::TablesPage
+        | RouteId::TablesWorkbook
         | RouteId::AppInstall
         | RouteId::AppQrCode => Envelope::Page,
     }
@@ -246,6 +252,12 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::AppCode => pages::apps::code(state, request, &found).await,
         RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,
         RouteId::AppsPage => pages::apps::apps(state, request, &found).await,
+        RouteId::PeoplePage => pages::people::people(state, request, &found).await,
+        RouteId::GroupsPage => pages::groups::groups(state, request, &found).await,
+        RouteId::LocationsPage => pages::locations::locations(state, request, &found).await,
+        RouteId::LocationsWorkbook => pages::locations::download(state, request, &found).await,
+        RouteId::TablesPage => pages::tables::tables(state, request, &found).await,
+        RouteId::TablesWorkbook => pages::tables::download(state, request, &found).await,
         RouteId::AppInstall => pages::apps::install(state, request, &found).await,
         RouteId::AppQrCode => pages::apps::qr_code(state, request, &found).await,
         RouteId::Heartbeat => resources::phone_calls::heartbeat(state, request, &found).await,

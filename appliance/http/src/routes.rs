@@ -72,6 +72,18 @@ pub enum RouteId {
     AppQrCode,
     /// Sends on to the profile of an app.
     AppCode,
+    /// The people of a project.
+    PeoplePage,
+    /// Its groups.
+    GroupsPage,
+    /// Its locations.
+    LocationsPage,
+    /// Its locations as a workbook.
+    LocationsWorkbook,
+    /// Its lookup tables.
+    TablesPage,
+    /// Its lookup tables as a workbook.
+    TablesWorkbook,
     /// What phones logged.
     DeviceLogs,
     /// What a phone says of itself.
@@ -113,6 +125,14 @@ pub enum Needs {
     ViewApps,
     /// `ViewApps` in a browser.
     PageApps,
+    /// `ViewUsers` in a browser; `EditUsers` for its forms.
+    PageUsers,
+    /// `ViewGroups` in a browser; `EditGroups` for its forms.
+    PageGroups,
+    /// `ViewLocations` in a browser; `EditLocations` for its forms.
+    PageLocations,
+    /// `ViewTables` in a browser; `EditTables` for its forms.
+    PageTables,
     /// `UsePhone` by the phones' door.
     UsePhone,
 }
@@ -201,6 +221,12 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::ListApps, "/a/{project}/apps/api/list_apps", READ, Needs::ViewApps),
     route(RouteId::DirectCcz, "/a/{project}/apps/api/download_ccz", READ, Needs::Nothing),
     route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
+    route(RouteId::PeoplePage, "/a/{project}/people", READ_OR_POST, Needs::PageUsers),
+    route(RouteId::GroupsPage, "/a/{project}/groups", READ_OR_POST, Needs::PageGroups),
+    route(RouteId::LocationsPage, "/a/{project}/locations", READ_OR_POST, Needs::PageLocations),
+    route(RouteId::LocationsWorkbook, "/a/{project}/locations/workbook", READ, Needs::PageLocations),
+    route(RouteId::TablesPage, "/a/{project}/tables", READ_OR_POST, Needs::PageTables),
+    route(RouteId::TablesWorkbook, "/a/{project}/tables/workbook", READ, Needs::PageTables),
     route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
     route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
     route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),

@@ -6,9 +6,14 @@ pub mod apps;
 pub mod case;
 pub mod device_logs;
 pub mod form;
+pub mod groups;
 pub mod landing;
+pub mod locations;
 pub mod login;
+pub mod manage;
+pub mod people;
 pub mod project;
+pub mod tables;
 mod words;
 
 use crate::reply::{Reply, whole};

@@ -8,7 +8,9 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::router::State;
 use crate::routes::Found;
-use bolster_auth::{Project, ReadCase, ReadForm, ViewApps, ViewPages};
+use bolster_auth::{
+    Project, ReadCase, ReadForm, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
+};
 use bolster_model::{Case, CaseId, FormRow};
 use bolster_store::ReadExt;
 use bolster_usecases::Appliance;
@@ -87,12 +89,26 @@ fn about(app: &Appliance, row: &FormRow) -> Result<(String, String), Problem> {
 
 fn render(state: &State, visitor: &Visitor, shown: &Shown, is_older: bool) -> Reply {
     let project = &*visitor.project;
+    let mut places: Vec<(&str, &str)> = Vec::new();
+    if visitor.permit::<ViewUsers>(state).is_ok() {
+        places.push(("people", "People"));
+    }
+    if visitor.permit::<ViewGroups>(state).is_ok() {
+        places.push(("groups", "Groups"));
+    }
+    if visitor.permit::<ViewLocations>(state).is_ok() {
+        places.push(("locations", "Locations"));
+    }
+    if visitor.permit::<ViewTables>(state).is_ok() {
+        places.push(("tables", "Lookup tables"));
+    }
     let sees_apps = visitor.permit::<ViewApps>(state).is_ok();
     let content = html! {
         h1 dir="auto" { (shown_name(project)) }
         p {
             @if sees_apps { a href={ "/a/" (project.name) "/apps/" } { "Apps for phones" } " · " }
             a href={ "/a/" (project.name) "/reports/device_logs/" } { "Logs of phones" }
+            @for (path, title) in places { " · " a href={ "/a/" (project.name) "/" (path) "/" } { (title) } }
         }
         @if shown.lines.is_empty() && !is_older {
             p { "No form has arrived yet. Phones of this project send theirs to" }

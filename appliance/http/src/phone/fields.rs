@@ -1,27 +1,33 @@
-//! Fields of forms that phones send, URL-encoded or multipart.
+//! Fields of forms, URL-encoded or multipart.
 
 use crate::multipart::{Event, Parser, boundary_of};
 use crate::problem::Problem;
 use crate::request::Request;
 use hyper::header::CONTENT_TYPE;
 
-/// Longest body.
+/// Longest body of a phone's form.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
-/// Fields of a form, of either kind.
+/// Fields of a phone's form.
 pub async fn fields(request: &mut Request) -> Result<Vec<(String, String)>, Problem> {
+    let parts = parts(request, BODY_BYTES_MAX).await?;
+    Ok(parts.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect())
+}
+
+/// Names and bytes of the fields of a form of either kind, no longer than so many bytes.
+pub async fn parts(request: &mut Request, bytes_max: usize) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let bad = |_| Problem::BadRequest("the multipart body cannot be read".to_owned());
     let content_type = request.header_text(&CONTENT_TYPE, 300).unwrap_or_default();
     let mut body = Vec::new();
     while let Some(chunk) = request.body.chunk().await? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
+        if body.len() + chunk.len() > bytes_max {
             return Err(Problem::BadRequest("this form is too long".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
     if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
         let pairs = form_urlencoded::parse(&body);
-        return Ok(pairs.map(|(n, v)| (n.into_owned(), v.into_owned())).collect());
+        return Ok(pairs.map(|(n, v)| (n.into_owned(), v.into_owned().into_bytes())).collect());
     }
     let boundary = boundary_of(content_type.as_bytes()).map_err(bad)?;
     let mut parser = Parser::new(&boundary);
@@ -39,5 +45,5 @@ pub async fn fields(request: &mut Request) -> Result<Vec<(String, String)>, Prob
         }
     }
     parser.end().map_err(bad)?;
-    Ok(all.into_iter().map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned())).collect())
+    Ok(all)
 }

@@ -1,7 +1,7 @@
 //! What phones ask for besides sending forms: restores, searches, claims.
 
 pub mod claim;
-mod fields;
+pub(crate) mod fields;
 pub mod restore;
 pub mod search;
 

@@ -88,7 +88,7 @@ fn cookie(state: &State, token: &str, seconds: i64) -> String {
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
 }
 
-fn to(place: &str) -> Reply {
+pub(crate) fn to(place: &str) -> Reply {
     let mut reply = empty(StatusCode::SEE_OTHER);
     reply.headers_mut().insert(LOCATION, header_value(place));
     reply
@@ -111,7 +111,7 @@ fn local(next: Option<&str>) -> String {
 
 /// The form was sent by a page of this site. Browsers say where a form comes from; what says nothing is no
 /// browser and has no cookie to misuse.
-fn from_here(state: &State, request: &Request) -> Result<(), Problem> {
+pub(crate) fn from_here(state: &State, request: &Request) -> Result<(), Problem> {
     const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     if request.header(FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(Problem::Forged);

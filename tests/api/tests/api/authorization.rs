@@ -38,7 +38,9 @@ fn expected(info: &RouteInfo) -> Expected {
         // It does not say which pool.
         Needs::UsePhone if info.pattern.ends_with("get_next_id") => row(401, 403, 403, 400),
         Needs::UsePhone | Needs::ViewApps => row(401, 403, 403, 200),
-        Needs::PageApps => row(303, 403, 403, 200),
+        Needs::PageApps | Needs::PageUsers | Needs::PageGroups | Needs::PageLocations | Needs::PageTables => {
+            row(303, 403, 403, 200)
+        }
         Needs::ReadForm | Needs::ReadCase => row(401, 403, 403, 200),
         // Readers of reports see files in the browser.
         Needs::ReadAttachment => row(401, 403, 200, 200),
@@ -53,6 +55,10 @@ fn by_session(info: &RouteInfo) -> bool {
         | Needs::PageForm
         | Needs::PageCase
         | Needs::PageApps
+        | Needs::PageUsers
+        | Needs::PageGroups
+        | Needs::PageLocations
+        | Needs::PageTables
         | Needs::Nothing
         | Needs::ReadAttachment => true,
         Needs::SubmitIfSecure

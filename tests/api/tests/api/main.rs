@@ -9,6 +9,7 @@ mod forms;
 mod garbage;
 mod health;
 mod login;
+mod manage;
 mod pages;
 mod phone_calls;
 mod receiver;

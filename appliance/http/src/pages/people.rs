@@ -1,0 +1,138 @@
+//! The people of a project: mobile workers are made, barred, let in again, given passwords.
+
+use crate::gate;
+use crate::pages::manage::{Outcome, Posted, allowed, csrf, needed, outcome, show};
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::router::State;
+use crate::routes::Found;
+use bolster_auth::permissions::preset_role;
+use bolster_auth::{EditUsers, Member, Password, Permit, ViewUsers};
+use bolster_usecases::Appliance;
+use bolster_usecases::admin::users::NewUser;
+use bolster_usecases::nouns::Nouns;
+use maud::{Markup, html};
+
+/// `GET /a/{project}/people/`, and what its forms do.
+pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> Result<Reply, Problem> {
+    let name = found.text("project").unwrap_or_default();
+    let visitor = gate::visitor(state, request, &name).await?;
+    visitor.permit::<ViewUsers>(state)?;
+    let edit = allowed(visitor.permit::<EditUsers>(state))?;
+    let mut came = None;
+    if !request.reads() {
+        let permit = needed(edit.clone())?;
+        let posted = Posted::read(state, request).await?;
+        came = Some(state.blocking(move |app| act(app, &permit, &posted)).await?);
+    }
+    let project = visitor.project.clone();
+    let nouns = state.blocking(move |app| Ok(app.nouns(project.id)?)).await?;
+    let members = state.app.auth().members(visitor.project.id);
+    let csrf = csrf(state, request).await?;
+    let content = html! {
+        p .small { "Mobile workers sign in on phones with a bare name, web users here with an e-mail address." }
+        ul .list {
+            @for member in &members { (line(member, &nouns, edit.is_some().then_some(&csrf))) }
+        }
+        @if edit.is_some() { (create(&csrf, &nouns)) }
+    };
+    Ok(show(request, &visitor, "People", came.as_ref(), &content))
+}
+
+fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &Posted) -> Result<Outcome, Problem> {
+    let name = posted.text("name");
+    match posted.text("action").as_str() {
+        "create" => {
+            let new = NewUser {
+                name,
+                web: false,
+                admin: false,
+                server_admin: false,
+                role: None,
+                data: Default::default(),
+                locations: posted.all("location"),
+                groups: posted.all("group"),
+                practice: false,
+                id: None,
+                password: Some(Password::new(posted.text("password"))),
+            };
+            outcome(app.create_user(permit, &new))
+        }
+        "activate" => outcome(app.set_user_active(permit, &name, true)),
+        "deactivate" => outcome(app.set_user_active(permit, &name, false)),
+        "password" => outcome(app.set_password(permit, &name, &Password::new(posted.text("password")))),
+        _ => Err(Problem::BadRequest("this page has no such form".to_owned())),
+    }
+}
+
+fn line(member: &Member, nouns: &Nouns, csrf: Option<&Markup>) -> Markup {
+    let user = &member.user;
+    let (active, admin, role, places) = match &member.membership {
+        Some(m) => (m.active && user.active, m.is_admin, &m.role, &m.locations),
+        None => (user.active, false, &user.role, &user.locations),
+    };
+    let role = match role {
+        _ if admin => "administrator",
+        Some(id) => preset_role(id).map_or(id.as_str(), |role| role.name),
+        None => "",
+    };
+    let places = places.iter().filter_map(|id| nouns.locations.get(id)).map(|l| l.name.as_str());
+    let groups = nouns.groups.iter().filter(|g| g.users.contains(&user.id)).map(|g| g.name.as_str());
+    let about: Vec<&str> = places.chain(groups).collect();
+    html! {
+        li {
+            bdi { strong { (user.username) } } " "
+            span .label { @if user.is_web() { "web" } @else { "mobile" } } " "
+            @if !role.is_empty() { span .label { (role) } " " }
+            @if !active { span .label.bad { "deactivated" } }
+            @if !about.is_empty() { div .small dir="auto" { (about.join(" · ")) } }
+            @if let Some(csrf) = csrf {
+                details {
+                    summary { "Change" }
+                    form .row method="post" {
+                        (csrf)
+                        input type="hidden" name="name" value=(user.username);
+                        @if active {
+                            button name="action" value="deactivate" { "Bar from signing in" }
+                        } @else {
+                            button name="action" value="activate" { "Let in again" }
+                        }
+                    }
+                    form .row method="post" {
+                        (csrf)
+                        input type="hidden" name="name" value=(user.username);
+                        label for={ "p-" (user.id) } { "New password" }
+                        input id={ "p-" (user.id) } name="password" type="password" autocomplete="new-password" required;
+                        button name="action" value="password" { "Set password" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn create(csrf: &Markup, nouns: &Nouns) -> Markup {
+    let places = nouns.locations.all().iter().filter(|l| !l.archived);
+    html! {
+        h2 #new { "A new mobile worker" }
+        form .card method="post" aria-labelledby="new" {
+            (csrf)
+            label for="name" { "Name" }
+            input #name name="name" required autocapitalize="none" spellcheck="false";
+            label for="password" { "Password" }
+            input #password name="password" type="password" autocomplete="new-password" required;
+            label for="location" { "Location" }
+            select #location name="location" {
+                option value="" { "none" }
+                @for place in places { option value=(place.site_code) { (place.name) } }
+            }
+            label for="group" { "Group" }
+            select #group name="group" {
+                option value="" { "none" }
+                @for group in &nouns.groups { option value=(group.name) { (group.name) } }
+            }
+            button name="action" value="create" { "Create" }
+        }
+    }
+}
