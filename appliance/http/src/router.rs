@@ -200,6 +200,7 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::DeviceLogs
         | RouteId::AppsPage
         | RouteId::PeoplePage
+        | RouteId::PeopleWorkbook
         | RouteId::GroupsPage
         | RouteId::LocationsPage
         | RouteId::LocationsWorkbook
@@ -253,6 +254,7 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,
         RouteId::AppsPage => pages::apps::apps(state, request, &found).await,
         RouteId::PeoplePage => pages::people::people(state, request, &found).await,
+        RouteId::PeopleWorkbook => pages::people::download(state, request, &found).await,
         RouteId::GroupsPage => pages::groups::groups(state, request, &found).await,
         RouteId::LocationsPage => pages::locations::locations(state, request, &found).await,
         RouteId::LocationsWorkbook => pages::locations::download(state, request, &found).await,

@@ -74,6 +74,8 @@ pub enum RouteId {
     AppCode,
     /// The people of a project.
     PeoplePage,
+    /// Its mobile workers as a workbook.
+    PeopleWorkbook,
     /// Its groups.
     GroupsPage,
     /// Its locations.
@@ -222,6 +224,7 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::DirectCcz, "/a/{project}/apps/api/download_ccz", READ, Needs::Nothing),
     route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
     route(RouteId::PeoplePage, "/a/{project}/people", READ_OR_POST, Needs::PageUsers),
+    route(RouteId::PeopleWorkbook, "/a/{project}/people/workbook", READ, Needs::PageUsers),
     route(RouteId::GroupsPage, "/a/{project}/groups", READ_OR_POST, Needs::PageGroups),
     route(RouteId::LocationsPage, "/a/{project}/locations", READ_OR_POST, Needs::PageLocations),
     route(RouteId::LocationsWorkbook, "/a/{project}/locations/workbook", READ, Needs::PageLocations),

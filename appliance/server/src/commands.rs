@@ -13,6 +13,7 @@ use base64::Engine;
 use bolster_env::{OsRandom, SystemClock};
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::admin::user_sheet::UserChange;
 use bolster_usecases::nouns::LocationType;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -55,6 +56,9 @@ pub fn run(cli: &Cli) -> Result<bool> {
             clap_complete::generate(command.shell, &mut Cli::tree(), "bolster", &mut script);
             print(String::from_utf8_lossy(&script).trim_end())?;
             Ok(true)
+        }
+        Command::User(UserCommand::Export(to)) => {
+            export(&data, &Request::UserExport { project: to.project.clone() }, &to.file)
         }
         Command::Location(LocationCommand::Export(to)) => {
             export(&data, &place(&to.project, PlaceRequest::Export), &to.file)
@@ -279,6 +283,23 @@ fn user_request(command: &UserCommand) -> Result<Request> {
         }
         UserCommand::Activate(user) => {
             Request::UserSetActive { project: user.project.clone(), name: user.name.clone(), active: true }
+        }
+        UserCommand::Set(user) => {
+            let locations = (user.no_location || !user.locations.is_empty()).then(|| user.locations.clone());
+            let data = user.user_data.iter().cloned().collect();
+            let change = UserChange { locations, role: user.role.clone(), data, ..UserChange::default() };
+            Request::UserSet { project: user.project.clone(), name: user.name.clone(), change }
+        }
+        UserCommand::Import(from) => {
+            let file = absolute(from)?;
+            Request::UserImport { project: from.project.clone(), file, check: from.check }
+        }
+        UserCommand::Export(_) => return Err(anyhow!("this command writes a file")),
+        UserCommand::Freeze(user) => {
+            Request::UserFreeze { project: user.project.clone(), name: user.name.clone(), frozen: true }
+        }
+        UserCommand::Unfreeze(user) => {
+            Request::UserFreeze { project: user.project.clone(), name: user.name.clone(), frozen: false }
         }
         UserCommand::Password(user) => Request::UserPassword {
             project: user.project.clone(),

@@ -18,6 +18,13 @@ pub fn text(request: &Request, value: &Value) -> String {
             format!("{} can no longer sign in", string(value, "username"))
         }
         Request::UserPassword { .. } => format!("{} has a new password", string(value, "username")),
+        Request::UserSet { name, .. } => format!("{name} is changed"),
+        Request::UserImport { .. } => imported(value, &[("users", "workers")]),
+        Request::UserExport { .. } => String::new(),
+        Request::UserFreeze { name, frozen: true, .. } => {
+            format!("every phone of {name} gets what {name} has now")
+        }
+        Request::UserFreeze { name, .. } => format!("{name} is an ordinary worker again"),
         Request::ApiKeyList { .. } => {
             table(value, "keys", &["username", "begins", "active", "name", "created_at", "id"])
         }
@@ -55,9 +62,10 @@ pub fn text(request: &Request, value: &Value) -> String {
     text.trim_end().to_owned()
 }
 
-fn place(request: &PlaceRequest, value: &Value) -> String {
-    let counts = |of: &str, what: &str| {
-        let counts = &value[of];
+/// What an import did, for each kind of thing: its name in the result, and for people.
+fn imported(value: &Value, what: &[(&str, &str)]) -> String {
+    let line = |(of, what): &(&str, &str)| {
+        let counts = &value[*of];
         format!(
             "{what}: {} new, {} changed, {} removed, {} as before",
             number(counts, "created"),
@@ -67,6 +75,10 @@ fn place(request: &PlaceRequest, value: &Value) -> String {
         )
     };
     let head = if value["checked_only"] == true { "nothing is wrong; it would make\n" } else { "" };
+    format!("{head}{}", what.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn place(request: &PlaceRequest, value: &Value) -> String {
     match request {
         PlaceRequest::TypeCreate(_) | PlaceRequest::Create(_) => string(value, "id"),
         PlaceRequest::GroupCreate(_) | PlaceRequest::GroupSet(_) => string(value, "id"),
@@ -81,12 +93,10 @@ fn place(request: &PlaceRequest, value: &Value) -> String {
         PlaceRequest::Delete { code } => {
             format!("{code} is deleted, {} locations in all", number(value, "deleted"))
         }
-        PlaceRequest::Import { .. } => format!("{head}{}", counts("locations", "locations")),
+        PlaceRequest::Import { .. } => imported(value, &[("locations", "locations")]),
         PlaceRequest::GroupList => table(value, "groups", &["name", "case_sharing", "users", "id"]),
         PlaceRequest::GroupDelete { .. } => format!("{} is deleted", string(value, "name")),
-        PlaceRequest::TableImport { .. } => {
-            format!("{head}{}\n{}", counts("tables", "tables"), counts("rows", "rows"))
-        }
+        PlaceRequest::TableImport { .. } => imported(value, &[("tables", "tables"), ("rows", "rows")]),
         PlaceRequest::TableList => table(value, "tables", &["table_id", "rows", "global", "fields"]),
         PlaceRequest::Export | PlaceRequest::TableExport { .. } => String::new(),
     }

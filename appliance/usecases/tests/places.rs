@@ -305,3 +305,78 @@ fn every_problem_of_a_table_is_named_and_nothing_is_changed() {
     assert_eq!(world.rows(), 0);
     world.0.close();
 }
+
+#[test]
+fn workers_come_as_workbooks() {
+    let world = World::new();
+    world.kind("village", None);
+    for code in ["kanda", "mbale"] {
+        world.place(code, "village", None).expect("made");
+    }
+    let group = GroupChange { name: "Nurses".into(), ..GroupChange::default() };
+    world.0.create_group(&world.permit(), &group).expect("a group");
+    world.worker("juma", &[], &["Nurses"]).expect("made");
+    let import = |rows: &[&[&str]], check: bool| {
+        let file = workbook::write(&[page("users", rows)]).expect("a workbook");
+        let how = ImportHow { check, replace: false };
+        world.0.import_workers(&world.permit(), file, how).map_err(|error| error.to_string())
+    };
+    let head = [
+        "username",
+        "password",
+        "name",
+        "group 1",
+        "location_code 1",
+        "location_code 2",
+        "data: shoe",
+        "is_active",
+    ];
+    let problems = import(
+        &[
+            &head,
+            &["amina", "", "", "", "", "", "", ""],
+            &["b c", "correct horse", "", "", "", "", "", ""],
+            &["dora", "x", "", "Cooks", "", "", "", ""],
+            &["emi", "correct horse", "", "", "nowhere", "", "", "perhaps"],
+            &["juma", "", "", "", "", "", "", ""],
+            &["Juma", "", "", "", "", "", "", ""],
+        ],
+        false,
+    )
+    .expect_err("is refused");
+    for part in [
+        "sheet users, row 2: amina is new and needs a password",
+        "sheet users, row 3: b c cannot be the name of a mobile worker",
+        "sheet users, row 4: ",
+        "sheet users, row 5: is_active is yes or no",
+        "sheet users, row 7: juma is here twice",
+    ] {
+        assert!(problems.contains(part), "{part} is not in {problems}");
+    }
+    let rows: [&[&str]; 3] = [
+        &head,
+        &["amina", "correct horse", "Amina K. Odhiambo", "Nurses", "mbale", "kanda", "40", ""],
+        &["juma", "****", "", "", "kanda", "", "", "no"],
+    ];
+    assert_eq!(import(&rows, true), Ok(counts(1, 1, 0, 0)));
+    assert_eq!(import(&rows, false), Ok(counts(1, 1, 0, 0)), "the check changed nothing");
+    let project = world.0.auth().project_named("p").expect("made");
+    let amina = world.0.auth().find_user(&project, "amina").expect("made");
+    assert_eq!((amina.first_name.as_str(), amina.last_name.as_str()), ("Amina", "K. Odhiambo"));
+    assert_eq!((amina.locations.len(), amina.user_data["shoe"].as_str()), (2, "40"));
+    let juma = world.0.auth().find_user(&project, "juma").expect("made");
+    assert!(!juma.active && juma.locations.len() == 1);
+    let nouns = world.0.nouns(project.id).expect("reads");
+    assert_eq!(
+        nouns.groups[0].users,
+        std::slice::from_ref(&amina.id),
+        "an empty cell takes out of the group"
+    );
+    let file = world.0.export_workers(&world.permit()).expect("a workbook");
+    let again = world
+        .0
+        .import_workers(&world.permit(), file, ImportHow::default())
+        .expect("what was written is read");
+    assert_eq!(again, counts(0, 0, 0, 2));
+    world.0.close();
+}

@@ -1,7 +1,7 @@
 //! The people of a project: mobile workers are made, barred, let in again, given passwords.
 
 use crate::gate;
-use crate::pages::manage::{Outcome, Posted, allowed, csrf, needed, outcome, show};
+use crate::pages::manage::{Outcome, Posted, allowed, csrf, imported, needed, outcome, show, workbook};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -10,6 +10,7 @@ use crate::routes::Found;
 use bolster_auth::permissions::preset_role;
 use bolster_auth::{EditUsers, Member, Password, Permit, ViewUsers};
 use bolster_usecases::Appliance;
+use bolster_usecases::admin::import::ImportHow;
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::nouns::Nouns;
 use maud::{Markup, html};
@@ -23,8 +24,8 @@ pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> 
     let mut came = None;
     if !request.reads() {
         let permit = needed(edit.clone())?;
-        let posted = Posted::read(state, request).await?;
-        came = Some(state.blocking(move |app| act(app, &permit, &posted)).await?);
+        let mut posted = Posted::read(state, request).await?;
+        came = Some(state.blocking(move |app| act(app, &permit, &mut posted)).await?);
     }
     let project = visitor.project.clone();
     let nouns = state.blocking(move |app| Ok(app.nouns(project.id)?)).await?;
@@ -32,6 +33,7 @@ pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> 
     let csrf = csrf(state, request).await?;
     let content = html! {
         p .small { "Mobile workers sign in on phones with a bare name, web users here with an e-mail address." }
+        p { a href={ "/a/" (visitor.project.name) "/people/workbook/" } { "The mobile workers as a workbook" } }
         ul .list {
             @for member in &members { (line(member, &nouns, edit.is_some().then_some(&csrf))) }
         }
@@ -40,7 +42,15 @@ pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> 
     Ok(show(request, &visitor, "People", came.as_ref(), &content))
 }
 
-fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &Posted) -> Result<Outcome, Problem> {
+/// `GET /a/{project}/people/workbook/`.
+pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Result<Reply, Problem> {
+    let name = found.text("project").unwrap_or_default();
+    let visitor = gate::visitor(state, request, &name).await?;
+    let permit = visitor.permit::<ViewUsers>(state)?;
+    state.blocking(move |app| workbook(app.export_workers(&permit), "users")).await
+}
+
+fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &mut Posted) -> Result<Outcome, Problem> {
     let name = posted.text("name");
     match posted.text("action").as_str() {
         "create" => {
@@ -62,6 +72,17 @@ fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &Posted) -> Result<O
         "activate" => outcome(app.set_user_active(permit, &name, true)),
         "deactivate" => outcome(app.set_user_active(permit, &name, false)),
         "password" => outcome(app.set_password(permit, &name, &Password::new(posted.text("password")))),
+        "import" => {
+            let check = posted.ticked("check");
+            let how = ImportHow { check, replace: false };
+            imported(app.import_workers(permit, posted.file("file"), how), |counts| {
+                let head = if check { "Nothing is wrong. It would make" } else { "It made" };
+                format!(
+                    "{head} {} new workers, {} changed; {} stay as they were.",
+                    counts.created, counts.updated, counts.unchanged
+                )
+            })
+        }
         _ => Err(Problem::BadRequest("this page has no such form".to_owned())),
     }
 }
@@ -133,6 +154,14 @@ fn create(csrf: &Markup, nouns: &Nouns) -> Markup {
                 @for group in &nouns.groups { option value=(group.name) { (group.name) } }
             }
             button name="action" value="create" { "Create" }
+        }
+        h2 #import { "Many at once, from a workbook" }
+        form .card method="post" enctype="multipart/form-data" aria-labelledby="import" {
+            (csrf)
+            label for="file" { "Workbook (.xlsx), like the one above" }
+            input #file name="file" type="file" required accept=".xlsx";
+            label .tick { input type="checkbox" name="check" value="yes"; " Only look whether it is right" }
+            button name="action" value="import" { "Take it in" }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Projects, people, keys.
 
+use super::places::{ExportFile, ImportFile};
 use clap::{Args, Subcommand};
 
 /// `bolster project …`
@@ -43,6 +44,19 @@ pub enum UserCommand {
     Activate(OneUser),
     /// Give a user a new password, read from standard input
     Password(OneUser),
+    /// Change a mobile worker: locations, role, custom data
+    Set(SetUser),
+    /// Take in a workbook of mobile workers; everything in it is checked before anything changes
+    ///
+    /// The shape is CommCare HQ's: a sheet "users" with username, password, role, group 1, location_code 1, data: field
+    /// and so on. "bolster user export" writes one to begin with.
+    Import(ImportFile),
+    /// Write the mobile workers into a workbook, without passwords
+    Export(ExportFile),
+    /// Make a mobile worker a practice worker: every phone gets what this worker has now, for ever
+    Freeze(OneUser),
+    /// Make a practice worker an ordinary one again
+    Unfreeze(OneUser),
 }
 
 /// The project of a command.
@@ -87,6 +101,28 @@ pub struct CreateUser {
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
     /// Custom data of the user, for example --data village=Kanda; may be repeated
+    #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
+    pub user_data: Vec<(String, String)>,
+}
+
+/// What to change of a mobile worker.
+#[derive(Debug, Args)]
+pub struct SetUser {
+    /// The project
+    #[arg(long, value_name = "P")]
+    pub project: String,
+    /// Name of the mobile worker
+    pub name: String,
+    /// Site code of a location, instead of those that are; may be repeated
+    #[arg(long = "location", value_name = "CODE", conflicts_with = "no_location")]
+    pub locations: Vec<String>,
+    /// The worker is at no location any more
+    #[arg(long)]
+    pub no_location: bool,
+    /// Role in the project
+    #[arg(long, value_name = "R")]
+    pub role: Option<String>,
+    /// Custom data, for example --data village=Kanda; an empty value removes; may be repeated
     #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
     pub user_data: Vec<(String, String)>,
 }

@@ -57,6 +57,12 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
         Request::UserPassword { project, name, password } => {
             people::set_password(appliance, project, name, password)
         }
+        Request::UserSet { project, name, change } => people::set_user(appliance, project, name, change),
+        Request::UserImport { project, file, check } => {
+            people::import_users(appliance, project, file, *check)
+        }
+        Request::UserExport { project } => people::export_users(appliance, project),
+        Request::UserFreeze { project, name, frozen } => people::freeze(appliance, project, name, *frozen),
         Request::ApiKeyCreate { project, user } => people::create_api_key(appliance, project, user),
         Request::ApiKeyList { project } => people::list_api_keys(appliance, project),
         Request::ApiKeyRevoke { project, key } => people::revoke_api_key(appliance, project, key),

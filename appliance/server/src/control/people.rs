@@ -1,12 +1,16 @@
 //! Projects, users, keys: the operator asks, the use cases decide.
 
+use super::places::{contents, counts_json, file_json};
 use super::protocol::NewUser;
 use anyhow::{Context, Result};
 use bolster_auth::permissions::preset_role;
 use bolster_auth::{Administer, EditUsers, Member, Password, Permit, Project, User};
 use bolster_model::ProjectId;
+use bolster_usecases::admin::import::ImportHow;
+use bolster_usecases::admin::user_sheet::UserChange;
 use bolster_usecases::{Appliance, admin};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Who the audit trail names.
@@ -168,4 +172,34 @@ pub fn list_api_keys(appliance: &Appliance, project: &str) -> Result<Value> {
 pub fn revoke_api_key(appliance: &Appliance, project: &str, key: &str) -> Result<Value> {
     appliance.revoke_api_key(&people_permit(appliance, project)?, key)?;
     Ok(json!({ "key": key }))
+}
+
+/// `user set`
+pub fn set_user(appliance: &Appliance, project: &str, name: &str, change: &UserChange) -> Result<Value> {
+    appliance.change_worker(&people_permit(appliance, project)?, name, change)?;
+    Ok(json!({ "username": name }))
+}
+
+/// `user import`
+pub fn import_users(appliance: &Appliance, project: &str, file: &Path, check: bool) -> Result<Value> {
+    let how = ImportHow { check, replace: false };
+    let counts = appliance.import_workers(&people_permit(appliance, project)?, contents(file)?, how)?;
+    Ok(json!({ "checked_only": check, "users": counts_json(counts) }))
+}
+
+/// `user export`
+pub fn export_users(appliance: &Appliance, name: &str) -> Result<Value> {
+    let permit = appliance.auth().operator_permit(OPERATOR, &project(appliance, name)?);
+    Ok(file_json(&appliance.export_workers(&permit)?))
+}
+
+/// `user freeze`, `user unfreeze`
+pub fn freeze(appliance: &Appliance, project: &str, name: &str, frozen: bool) -> Result<Value> {
+    let permit = people_permit(appliance, project)?;
+    if frozen {
+        appliance.freeze_restore(&permit, name)?;
+    } else {
+        appliance.unfreeze_restore(&permit, name)?;
+    }
+    Ok(json!({ "username": name, "frozen": frozen }))
 }

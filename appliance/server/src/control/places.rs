@@ -112,7 +112,7 @@ fn group_json(appliance: &Appliance, group: &Group) -> Value {
     })
 }
 
-fn counts_json(counts: ImportCounts) -> Value {
+pub(super) fn counts_json(counts: ImportCounts) -> Value {
     json!({
         "created": counts.created,
         "updated": counts.updated,
@@ -121,12 +121,12 @@ fn counts_json(counts: ImportCounts) -> Value {
     })
 }
 
-fn file_json(bytes: &[u8]) -> Value {
+pub(super) fn file_json(bytes: &[u8]) -> Value {
     json!({ "file_base64": base64::engine::general_purpose::STANDARD.encode(bytes) })
 }
 
 /// A workbook's bytes, no more than are ever taken.
-fn contents(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("there is no file {}", path.display()),
         ErrorKind::PermissionDenied => {

@@ -3,6 +3,7 @@
 
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::admin::user_sheet::UserChange;
 use bolster_usecases::nouns::LocationType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,14 @@ pub enum Request {
     UserSetActive { project: String, name: String, active: bool },
     /// `user password`
     UserPassword { project: String, name: String, password: String },
+    /// `user set`
+    UserSet { project: String, name: String, change: UserChange },
+    /// `user import`
+    UserImport { project: String, file: PathBuf, check: bool },
+    /// `user export`
+    UserExport { project: String },
+    /// `user freeze`, `user unfreeze`
+    UserFreeze { project: String, name: String, frozen: bool },
     /// `api-key create`
     ApiKeyCreate { project: String, user: String },
     /// `api-key list`

@@ -10,6 +10,7 @@ pub mod projects;
 pub mod sessions;
 pub mod tables;
 mod tree;
+pub mod user_sheet;
 pub mod users;
 
 use crate::{Appliance, WriteError};

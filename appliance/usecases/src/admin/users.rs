@@ -231,12 +231,24 @@ impl Appliance {
         if actor.is_server_admin() || (actor.is_admin() && !new.server_admin) {
             return Ok(());
         }
-        let role = self.role_id(new.role.as_deref())?;
-        let given = self.auth().role_permissions(permit.project(), new.web, role.as_deref());
-        if new.web || new.admin || new.server_admin || !given.is_within(self.givable(permit)) {
+        if new.web || new.admin || new.server_admin {
             return Err(AdminError::AboveRank { name: new.name.clone() });
         }
-        Ok(())
+        self.check_worker_role(permit, &new.name, self.role_id(new.role.as_deref())?.as_deref())
+    }
+
+    /// The role (an id) may be given to a mobile worker by this actor.
+    pub(super) fn check_worker_role(
+        &self,
+        permit: &Permit<EditUsers>,
+        name: &str,
+        role: Option<&str>,
+    ) -> Result<(), AdminError> {
+        let given = self.auth().role_permissions(permit.project(), false, role);
+        if permit.actor().is_admin() || given.is_within(self.givable(permit)) {
+            return Ok(());
+        }
+        Err(AdminError::AboveRank { name: name.to_owned() })
     }
 
     fn user_in(&self, permit: &Permit<EditUsers>, name: &str) -> Result<Arc<User>, AdminError> {

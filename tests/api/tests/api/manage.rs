@@ -75,6 +75,9 @@ fn a_worker_is_made_placed_barred_and_let_in_again() {
     assert!(again.text().contains("mobile worker amina exists already"), "{}", again.text());
     assert!(chief.send(people, "action=deactivate&name=amina").text().contains("deactivated"));
     assert!(!chief.send(people, "action=activate&name=amina").text().contains("deactivated"));
+    let book = chief.get("/a/demo/people/workbook/").body;
+    let same = chief.upload(people, &[("action", "import")], &book);
+    assert!(same.text().contains("It made 0 new workers, 0 changed; 1 stay"), "{}", same.text());
     let archived = chief.send(places, "action=archive&code=kanda");
     assert!(archived.text().contains("archived"));
     assert!(!chief.get(people).text().contains("Kanda ·"), "nobody works there any more");
