@@ -7,6 +7,7 @@
 //! stream is unbroken; a commit is read whole or not at all; bytes covered by a digest are never rewritten.
 
 pub mod compress;
+mod digests;
 pub mod entry;
 pub mod fact_codec;
 pub mod folder;

@@ -1,5 +1,6 @@
 //! Reading: from a position, one entry, one stream. Sees durable entries only.
 
+use crate::digests::{DigestPlace, digests_path, look_up_digest, store_digests};
 use crate::entry::{Entry, EntryError};
 use crate::segment::{
     FRAME_HEADER_BYTES, Frame, FrameHeader, SegmentHeader, SparseIndex, load_index, read_frame, records,
@@ -215,23 +216,60 @@ impl LogReader {
         Ok(1)
     }
 
-    /// The entry that holds a fact. Reads the log from its end backwards, segment by segment.
+    /// The entry that holds a fact. Full segments are looked up in their files of digests, which are made when
+    /// they are first needed; the one being written is read.
     pub fn by_fact_digest(&self, digest: &Digest) -> Result<Option<Entry>, ReadError> {
-        let segments = self.0.segments.read().unwrap_or_else(|e| e.into_inner()).clone();
-        let mut end = u64::MAX;
-        for first in segments.iter().rev() {
-            for entry in self.read_from(*first) {
-                let entry = entry?;
-                if entry.header.lsn >= end {
-                    break;
-                }
-                if entry.header.fact_digest() == *digest {
+        let segments = self.segments();
+        let mut end = None;
+        for first in segments.into_iter().rev() {
+            let found = match end {
+                None => self
+                    .digests_of(first, u64::MAX)?
+                    .into_iter()
+                    .filter(|(d, _)| d == &digest.0[..8])
+                    .collect(),
+                Some(end) => self.found_in(first, end, digest)?,
+            };
+            for (_, lsn) in found {
+                if let Some(entry) = self.entry(lsn)?
+                    && entry.header.fact_digest() == *digest
+                {
                     return Ok(Some(entry));
                 }
             }
-            end = *first;
+            end = Some(first);
         }
         Ok(None)
+    }
+
+    /// Beginnings of the digests of a segment's facts, with their positions.
+    fn digests_of(&self, first: u64, end: u64) -> Result<Vec<DigestPlace>, ReadError> {
+        let mut places = Vec::new();
+        for entry in self.read_from(first) {
+            let entry = entry?;
+            if entry.header.lsn >= end {
+                break;
+            }
+            let digest = entry.header.fact_digest();
+            places.push((*digest.0.first_chunk().unwrap_or(&[0; 8]), entry.header.lsn));
+        }
+        Ok(places)
+    }
+
+    /// Positions in a full segment where a digest may stand.
+    fn found_in(&self, first: u64, end: u64, digest: &Digest) -> Result<Vec<DigestPlace>, ReadError> {
+        let (disk, path) = (&*self.0.env.disk, digests_path(&self.0.dir, first));
+        if let Some(found) = look_up_digest(disk, &path, end - first, digest) {
+            return Ok(found);
+        }
+        let places = self.digests_of(first, end)?;
+        let wanted = |(begin, _): &&DigestPlace| begin == &digest.0[..8];
+        let found = places.iter().filter(wanted).copied().collect();
+        // It only saves time: without room for it the segment is read again next time.
+        if let Err(error) = store_digests(disk, &path, places) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a file of digests was not written");
+        }
+        Ok(found)
     }
 
     /// First positions of all segments.

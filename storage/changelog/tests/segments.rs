@@ -4,7 +4,7 @@ mod support;
 
 use bolster_changelog::verify;
 use bolster_env::{Disk, SimDisk};
-use support::{A, B, append, filled, index, node, open, positions, raw};
+use support::{A, B, append, bytes, filled, index, node, open, positions, raw};
 
 fn all(head: u64) -> Vec<u64> {
     (1..=head).collect()
@@ -46,6 +46,34 @@ fn every_entry_is_found_by_position_by_stream_and_by_digest() {
     }
     assert_eq!(reader.entry(head + 1).expect("reads").map(|e| e.header), None);
     assert_eq!(reader.by_fact_digest(&Default::default()).expect("reads").map(|e| e.header), None);
+}
+
+#[test]
+fn files_of_digests_are_made_used_and_made_again() {
+    let disk = SimDisk::default();
+    let head = filled(&disk, 60);
+    let reader = open(&disk).reader();
+    let digests: Vec<_> = (1..=head)
+        .map(|lsn| reader.entry(lsn).expect("reads").expect("is there").header.fact_digest())
+        .collect();
+    let check = |what: &str| {
+        for (digest, lsn) in digests.iter().zip(1..) {
+            let found = reader.by_fact_digest(digest).expect("reads").expect("is there");
+            assert_eq!(found.header.lsn, lsn, "{what}");
+        }
+    };
+    check("made");
+    let first = reader.segments()[0];
+    let path = index(first).with_extension("dig");
+    let whole = bytes(&disk, &path);
+    assert_eq!(whole.len() as u64, (reader.segments()[1] - first) * 16 + 8);
+    check("used");
+    raw(&disk, &path).write_at(3, &[whole[3] ^ 1]).expect("writes");
+    check("damaged");
+    assert_eq!(bytes(&disk, &path), whole, "made again");
+    raw(&disk, &path).set_len(whole.len() as u64 - 16).expect("cuts");
+    check("cut");
+    assert_eq!(bytes(&disk, &path), whole, "made again");
 }
 
 #[test]
