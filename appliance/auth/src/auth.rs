@@ -5,8 +5,9 @@ use crate::api_key;
 use crate::basic::{self, Login};
 use crate::digest;
 use crate::directory::{Directory, Member};
-use crate::documents::{ApiKey, Credential, Project, User, kind};
+use crate::documents::{ApiKey, Credential, Project, Role, User, kind};
 use crate::lockout::{Lockout, Who};
+use crate::nonces::Nonces;
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
 use crate::permissions::{MEMBER_ROLE, MOBILE_WORKER_ROLE, PermissionSet};
 use crate::permit::{Action, EditUsers, NodePermit, Permit, Refused, RestoreData, SubmitForm};
@@ -17,6 +18,7 @@ use bolster_env::{Env, random};
 use bolster_model::{ProjectId, Timestamp};
 use bolster_store::{ReadExt, Store, StoreError};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
@@ -50,6 +52,7 @@ struct Inner {
     /// Rises with each change of people; what was checked before one is not remembered after it.
     changes: AtomicU64,
     lockout: Mutex<Lockout>,
+    used_nonces: Mutex<Nonces>,
     /// One password at a time: each takes 19 MiB and a processor.
     checking: Mutex<Hasher>,
     checks: std::sync::atomic::AtomicUsize,
@@ -75,6 +78,7 @@ impl Auth {
             remembered: RwLock::default(),
             changes: AtomicU64::new(0),
             lockout: Mutex::default(),
+            used_nonces: Mutex::default(),
             checking: Mutex::default(),
             checks: std::sync::atomic::AtomicUsize::new(0),
         })))
@@ -123,6 +127,10 @@ impl Auth {
 
     fn lockout(&self) -> MutexGuard<'_, Lockout> {
         self.0.lockout.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(crate) fn nonces(&self) -> MutexGuard<'_, Nonces> {
+        self.0.used_nonces.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Whose failures count when this name is tried, however it is written.
@@ -204,6 +212,14 @@ impl Auth {
         let usual = if web { MEMBER_ROLE } else { MOBILE_WORKER_ROLE };
         self.directory().role_permissions(project.id, role.unwrap_or(usual))
     }
+    /// Roles that a project made, by name.
+    pub fn roles(&self, project: ProjectId) -> Vec<Arc<Role>> {
+        let directory = self.directory();
+        let of = directory.roles.iter().filter(|((of, _), _)| *of == project);
+        let mut found: Vec<_> = of.map(|(_, role)| role.clone()).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
     /// Keys of a user.
     pub fn keys_of(&self, user_id: &str) -> Vec<Arc<ApiKey>> {
         self.directory().keys.values().filter(|key| key.user_id == user_id).cloned().collect()
@@ -283,9 +299,9 @@ impl Auth {
                 "basic" if accept.basic || accept.key_as_password => {
                     return self.check_basic(presented, value);
                 }
-                "digest" if accept.digest => {
+                "digest" if accept.digest && presented.project.digest_auth => {
                     let place = (presented.method, presented.target);
-                    let user = digest::check(self, presented.project, value, place);
+                    let user = digest::check(self, presented.project, value, place, presented.peer);
                     return Check::Done(user.and_then(|u| self.actor(presented.project, &u, Method::Digest)));
                 }
                 "apikey" if accept.api_key => {
@@ -321,7 +337,16 @@ impl Auth {
         method: Method,
         (permissions, is_admin): (PermissionSet, bool),
     ) -> Actor {
-        Actor::new(ActorParts {
+        Actor::new(Self::parts(project, user, method, (permissions, is_admin)))
+    }
+
+    fn parts(
+        project: &Project,
+        user: &User,
+        method: Method,
+        (permissions, is_admin): (PermissionSet, bool),
+    ) -> ActorParts {
+        ActorParts {
             kind: if user.is_web() { ActorKind::WebUser } else { ActorKind::MobileWorker },
             method,
             user_id: user.id.clone(),
@@ -330,17 +355,21 @@ impl Auth {
             is_admin,
             server_admin: user.server_admin,
             permissions,
-        })
+        }
     }
 
     fn check_basic(&self, presented: &Presented<'_>, value: &str) -> Check {
         let Some((name, password)) = basic::parse(value) else { return Check::Done(Err(AuthError::Missing)) };
         let project = presented.project;
+        let accept = &presented.accept;
+        if accept.key_as_password && (!accept.basic || self.is_key(password.text())) {
+            return Check::Done(self.check_key(presented, &name, password.text()));
+        }
         let memory_key = self.0.process.mac(&[&project.id.0, name.as_bytes(), password.bytes()]);
         if let Some(actor) = self.0.remembered.read().unwrap_or_else(|e| e.into_inner()).get(&memory_key) {
             return Check::Done(Ok(actor.clone()));
         }
-        if let Err(error) = self.not_locked(&self.who(project, &name)) {
+        if let Err(error) = self.not_locked(&self.who(project, &name), presented.peer) {
             return Check::Done(Err(error));
         }
         Check::Blocking(PasswordCheck {
@@ -349,6 +378,7 @@ impl Auth {
             login: Login { name },
             password,
             memory_key,
+            peer: presented.peer,
         })
     }
 
@@ -372,10 +402,10 @@ impl Auth {
             return Ok(actor);
         }
         let who = self.who(&check.project, &check.login.name);
-        self.not_locked(&who)?;
+        self.not_locked(&who, check.peer)?;
         let before = self.0.changes.load(Ordering::SeqCst);
         let user = self.find_user(&check.project, &check.login.name);
-        let user = self.verify_password(&mut hasher, user, (&who, &check.password))?;
+        let user = self.verify_password(&mut hasher, user, (&who, check.peer), &check.password)?;
         let actor = self.actor(&check.project, &user, Method::Basic)?;
         let mut remembered = self.0.remembered.write().unwrap_or_else(|e| e.into_inner());
         if remembered.len() >= REMEMBERED_MAX {
@@ -396,7 +426,8 @@ impl Auth {
         &self,
         hasher: &mut Hasher,
         user: Option<Arc<User>>,
-        (who, password): (&Who, &Password),
+        (who, peer): (&Who, Option<IpAddr>),
+        password: &Password,
     ) -> Result<Arc<User>, AuthError> {
         let credential = user.as_ref().and_then(|u| self.credential(&u.id));
         let phc = credential.as_ref().map_or(NOBODYS_HASH, |c| c.password.as_str());
@@ -407,21 +438,21 @@ impl Auth {
                 Ok(user)
             }
             _ => {
-                self.login_failed(who);
+                self.login_failed(who, peer);
                 Err(AuthError::Wrong)
             }
         }
     }
 
-    pub(crate) fn not_locked(&self, who: &Who) -> Result<(), AuthError> {
-        match self.lockout().locked_s(who, self.now_us()) {
+    pub(crate) fn not_locked(&self, who: &Who, peer: Option<IpAddr>) -> Result<(), AuthError> {
+        match self.lockout().locked_s(who, peer, self.now_us()) {
             Some(retry_after_s) => Err(AuthError::LockedOut { retry_after_s }),
             None => Ok(()),
         }
     }
-    pub(crate) fn login_failed(&self, who: &Who) {
+    pub(crate) fn login_failed(&self, who: &Who, peer: Option<IpAddr>) {
         let now = self.now_us();
-        self.lockout().failed(who, now);
+        self.lockout().failed(who, peer, now);
     }
     pub(crate) fn login_succeeded(&self, who: &Who) {
         self.lockout().forgive(who);
@@ -445,20 +476,41 @@ impl Auth {
         if !usable {
             return Err(AuthError::WrongKey);
         }
-        self.actor(project, &user, Method::ApiKey)
+        if !user.active {
+            return Err(AuthError::Inactive);
+        }
+        let (standing, is_admin) =
+            self.directory().standing(project.id, &user).ok_or(AuthError::NotMember)?;
+        let Some(role) = &stored.role else {
+            return Ok(self.make_actor(project, &user, Method::ApiKey, (standing, is_admin)));
+        };
+        let narrowed = standing.and(self.directory().role_permissions(project.id, role));
+        let mut parts = Self::parts(project, &user, Method::ApiKey, (narrowed, false));
+        parts.server_admin = false;
+        Ok(Actor::new(parts))
+    }
+
+    /// The text is a key of somebody.
+    fn is_key(&self, text: &str) -> bool {
+        self.directory().keys.contains_key(&api_key::hash(text.trim()))
     }
 
     /// A password typed on the login page. Takes as long as a basic check; for a thread that may block.
-    pub fn sign_in(&self, email: &str, password: &Password) -> Result<NewSession, AuthError> {
+    pub fn sign_in(
+        &self,
+        email: &str,
+        password: &Password,
+        peer: Option<IpAddr>,
+    ) -> Result<NewSession, AuthError> {
         let who = match self.web_user(email) {
             Some(user) => Who::User(user.id.clone()),
             None => Who::Nobody(email.trim().to_lowercase()),
         };
-        self.not_locked(&who)?;
+        self.not_locked(&who, peer)?;
         let mut hasher = self.hasher();
         // Those who waited may have been locked out by those before them.
-        self.not_locked(&who)?;
-        let user = self.verify_password(&mut hasher, self.web_user(email), (&who, password))?;
+        self.not_locked(&who, peer)?;
+        let user = self.verify_password(&mut hasher, self.web_user(email), (&who, peer), password)?;
         if !user.active {
             return Err(AuthError::Inactive);
         }
@@ -510,17 +562,20 @@ impl Auth {
     pub fn new_credential(
         &self,
         user: &User,
-        project_name: &str,
+        project: &Project,
         password: &Password,
-        strong: bool,
     ) -> Result<Credential, password::PasswordError> {
-        password::acceptable(password, &user.username, strong)?;
+        password::acceptable(password, &user.username, project.strong_passwords)?;
+        // A web user may come by digest to other projects.
+        let keeps_digest = user.is_web() || project.digest_auth;
         let random = &*self.0.env.random;
         let hashed = self.hasher().hash(password, random)?;
         Ok(Credential {
             user_id: user.id.clone(),
             password: hashed,
-            digest: digest::seal(&self.0.seal, &user.wire_name(project_name), password, random),
+            digest: keeps_digest
+                .then(|| digest::seal(&self.0.seal, &user.wire_name(&project.name), password, random))
+                .flatten(),
             stamp: api_key::hex(&random::bytes::<8>(random)),
             changed_at: self.0.env.clock.now(),
         })

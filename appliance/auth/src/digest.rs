@@ -83,6 +83,7 @@ pub(crate) fn check(
     project: &Project,
     header: &str,
     (method, target): (&str, &str),
+    peer: Option<std::net::IpAddr>,
 ) -> Result<std::sync::Arc<User>, AuthError> {
     let fields = fields(header);
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
@@ -94,7 +95,7 @@ pub(crate) fn check(
     }
     let name = field("username");
     let who = auth.who(project, name);
-    auth.not_locked(&who)?;
+    auth.not_locked(&who, peer)?;
     let found = auth.find_user(project, name);
     let credential = found.as_ref().and_then(|user| auth.credential(&user.id));
     let ha1 = credential.and_then(|c| open(&auth.seal_key(), c.digest.as_deref()?)).unwrap_or_default();
@@ -112,14 +113,22 @@ pub(crate) fn check(
     let right = bool::from(expected.as_bytes().ct_eq(field("response").as_bytes()));
     match found {
         Some(user) if right && !ha1.is_empty() => {
-            if age > NONCE_US_MAX {
+            let made_us = now_us - age;
+            // Without `qop` nothing counts the uses, so there is one.
+            let count = match field("qop") {
+                "" => Some(1),
+                _ => u32::from_str_radix(field("nc"), 16).ok(),
+            };
+            let Some(count) = count else { return Err(AuthError::Wrong) };
+            let oldest_us = now_us.saturating_sub(NONCE_US_MAX);
+            if age > NONCE_US_MAX || !auth.nonces().take(field("nonce"), made_us, count, oldest_us) {
                 return Err(AuthError::Stale);
             }
             auth.login_succeeded(&who);
             Ok(user)
         }
         _ => {
-            auth.login_failed(&who);
+            auth.login_failed(&who, peer);
             Err(AuthError::Wrong)
         }
     }

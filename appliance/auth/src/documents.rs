@@ -127,6 +127,8 @@ pub struct Project {
     pub maintenance: bool,
     /// New passwords need eight characters and must not be the user's name.
     pub strong_passwords: bool,
+    /// HTTP digest is taken, for which a value derived from each password is kept, encrypted.
+    pub digest_auth: bool,
     /// Phones are sent products and programs.
     pub commtrack: bool,
     /// Phones are sent all locations, not those around their users.
@@ -165,6 +167,7 @@ impl Default for Project {
             ignore_practice_submissions: false,
             maintenance: false,
             strong_passwords: false,
+            digest_auth: true,
             commtrack: false,
             sync_all_locations: false,
             location_fixture: "flat".to_owned(),
@@ -219,6 +222,7 @@ impl Project {
         "ignore_practice_submissions",
         "maintenance",
         "strong_passwords",
+        "digest_auth",
         "commtrack",
         "sync_all_locations",
         "location_fixture",
@@ -303,6 +307,7 @@ impl Project {
             "ignore_practice_submissions" => Some(&mut self.ignore_practice_submissions),
             "maintenance" => Some(&mut self.maintenance),
             "strong_passwords" => Some(&mut self.strong_passwords),
+            "digest_auth" => Some(&mut self.digest_auth),
             "commtrack" => Some(&mut self.commtrack),
             "sync_all_locations" => Some(&mut self.sync_all_locations),
             "case_search" => Some(&mut self.case_search),

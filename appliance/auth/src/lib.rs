@@ -19,6 +19,7 @@ mod digest;
 pub mod directory;
 pub mod documents;
 mod lockout;
+mod nonces;
 pub mod password;
 pub mod permissions;
 pub mod permit;

@@ -122,6 +122,7 @@ pub struct PasswordCheck {
     pub(crate) login: Login,
     pub(crate) password: Password,
     pub(crate) memory_key: [u8; 32],
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl PasswordCheck {

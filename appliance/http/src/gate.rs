@@ -62,9 +62,10 @@ pub async fn api<A: Action>(state: &State, request: &Request, name: &str) -> Res
         // Not even whether a project exists is told to those who do not belong to it.
         return Err(Problem::Unknown { challenge: Challenge::Digest });
     };
-    let actor = actor(state, request, &project, Accept::ANY)
-        .await
-        .map_err(|error| Problem::NotSignedIn { error, challenge: Challenge::Digest })?;
+    let actor = actor(state, request, &project, Accept::ANY).await.map_err(|error| {
+        let challenge = if project.digest_auth { Challenge::Digest } else { Challenge::Basic };
+        Problem::NotSignedIn { error, challenge }
+    })?;
     Ok(state.app.auth().permit(&actor, &project, Entrance::Api)?)
 }
 

@@ -202,6 +202,7 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::PeoplePage
         | RouteId::PeopleWorkbook
         | RouteId::GroupsPage
+        | RouteId::AuditPage
         | RouteId::LocationsPage
         | RouteId::LocationsWorkbook
         | RouteId::TablesPage
@@ -256,6 +257,7 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::PeoplePage => pages::people::people(state, request, &found).await,
         RouteId::PeopleWorkbook => pages::people::download(state, request, &found).await,
         RouteId::GroupsPage => pages::groups::groups(state, request, &found).await,
+        RouteId::AuditPage => pages::audit::audit(state, request, &found).await,
         RouteId::LocationsPage => pages::locations::locations(state, request, &found).await,
         RouteId::LocationsWorkbook => pages::locations::download(state, request, &found).await,
         RouteId::TablesPage => pages::tables::tables(state, request, &found).await,

@@ -86,6 +86,8 @@ pub enum RouteId {
     TablesPage,
     /// Its lookup tables as a workbook.
     TablesWorkbook,
+    /// Who did what in the administration of a project.
+    AuditPage,
     /// What phones logged.
     DeviceLogs,
     /// What a phone says of itself.
@@ -135,6 +137,8 @@ pub enum Needs {
     PageLocations,
     /// `ViewTables` in a browser; `EditTables` for its forms.
     PageTables,
+    /// `ReadAudit` in a browser.
+    PageAudit,
     /// `UsePhone` by the phones' door.
     UsePhone,
 }
@@ -230,6 +234,7 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::LocationsWorkbook, "/a/{project}/locations/workbook", READ, Needs::PageLocations),
     route(RouteId::TablesPage, "/a/{project}/tables", READ_OR_POST, Needs::PageTables),
     route(RouteId::TablesWorkbook, "/a/{project}/tables/workbook", READ, Needs::PageTables),
+    route(RouteId::AuditPage, "/a/{project}/audit", READ, Needs::PageAudit),
     route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
     route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
     route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),

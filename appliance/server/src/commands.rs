@@ -2,8 +2,8 @@
 
 use crate::cli::{
     ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, CreateLocationType, FormCommand, GroupCommand,
-    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, SearchCommand,
-    ShardsCommand, TableCommand, UserCommand,
+    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, RoleCommand,
+    SearchCommand, ShardsCommand, TableCommand, UserCommand,
 };
 use crate::control;
 use crate::control::protocol::{NewUser, PlaceRequest, Reply, Request};
@@ -11,6 +11,7 @@ use crate::{bench, output, password, serve, submit};
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
 use bolster_env::{OsRandom, SystemClock};
+use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
 use bolster_usecases::admin::user_sheet::UserChange;
@@ -194,12 +195,27 @@ fn request(command: &Command) -> Result<Request> {
             Request::ProjectSet { name: name.clone(), settings: settings.clone() }
         }
         Command::User(command) => user_request(command)?,
-        Command::ApiKey(ApiKeyCommand::Create(user)) => {
-            Request::ApiKeyCreate { project: user.project.clone(), user: user.name.clone() }
-        }
+        Command::ApiKey(ApiKeyCommand::Create(new)) => Request::ApiKeyCreate {
+            project: new.user.project.clone(),
+            user: new.user.name.clone(),
+            label: new.label.clone(),
+            limits: KeyLimits { role: new.role.clone(), addresses: new.addresses.clone(), days: new.days },
+        },
         Command::ApiKey(ApiKeyCommand::List(of)) => Request::ApiKeyList { project: of.project.clone() },
         Command::ApiKey(ApiKeyCommand::Revoke { project, key }) => {
             Request::ApiKeyRevoke { project: project.clone(), key: key.clone() }
+        }
+        Command::Role(RoleCommand::List(of)) => Request::RoleList { project: of.project.clone() },
+        Command::Role(RoleCommand::Set { project, name, permissions }) => Request::RoleSet {
+            project: project.clone(),
+            name: name.clone(),
+            permissions: permissions.clone(),
+        },
+        Command::Role(RoleCommand::Delete { project, name }) => {
+            Request::RoleDelete { project: project.clone(), name: name.clone() }
+        }
+        Command::Audit(audit) => {
+            Request::Audit { project: audit.project.clone(), lines: audit.lines, before: audit.before }
         }
         Command::Location(command) => location_request(command)?,
         Command::Group(command) => group_request(command),

@@ -31,6 +31,10 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::ApiKeyRevoke { .. } => {
             format!("the key {} is good for nothing any more", string(value, "key"))
         }
+        Request::RoleList { .. } => table(value, "roles", &["name", "permissions"]),
+        Request::RoleSet { .. } => string(value, "id"),
+        Request::RoleDelete { name, .. } => format!("{name} is removed"),
+        Request::Audit { .. } => table(value, "acts", &["lsn", "at", "actor", "action", "id", "changed"]),
         Request::AppImport { .. } => string(value, "id"),
         Request::AppList { .. } => table(value, "apps", &["name", "project", "newest", "released", "id"]),
         Request::AppRelease { .. } => match value["released_version"].as_u64() {

@@ -135,6 +135,7 @@ impl Appliance {
             xml: out.take(),
             info,
             mode: SubmitMode { noauth: false, demo: false, import: false },
+            refused: None,
         };
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         self.submit(self.auth().submit_for(permit), upload, move |result| {

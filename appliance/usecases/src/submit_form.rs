@@ -52,8 +52,9 @@ impl Appliance {
     ) -> Result<Box<SubmitJob>, (crate::writer::SubmitReply, Result<SubmissionOutcome, SubmitFormError>)>
     {
         let project = permit.project();
-        let FormUpload { project: project_id, xml, info, mode } = upload;
+        let FormUpload { project: project_id, xml, info, mode, refused } = upload;
         let parsed = match bolster_wire::parse_form(&xml, &Limits::default()) {
+            _ if refused.is_some() => Err(refused.unwrap_or_default()),
             Ok(parsed) if parsed.xmlns == SYSTEM_ACTION_XMLNS => {
                 Err(format!("Forms of {SYSTEM_ACTION_XMLNS} are not taken from clients"))
             }

@@ -14,6 +14,8 @@ pub struct FormUpload {
     pub info: SubmissionInfo,
     /// How it must be treated.
     pub mode: SubmitMode,
+    /// The sender is told that this is refused for good, for this reason: it is kept and never applied.
+    pub refused: Option<String>,
 }
 
 /// Submissions that are not what they seem.

@@ -43,8 +43,13 @@ fn submit(app: &Appliance, n: u64) -> Result<(), SubmitFormError> {
     let permit =
         app.auth().permit::<SubmitForm>(&nobody, &project, Entrance::Phone).expect("an open project");
     let info = SubmissionInfo { received_on: app.env().clock.now(), ..SubmissionInfo::default() };
-    let upload =
-        FormUpload { project: project.id, xml: xml(n).into_bytes(), info, mode: SubmitMode::default() };
+    let upload = FormUpload {
+        project: project.id,
+        xml: xml(n).into_bytes(),
+        info,
+        mode: SubmitMode::default(),
+        refused: None,
+    };
     let (tell, told) = std::sync::mpsc::channel();
     app.submit(permit, upload, move |answer| drop(tell.send(answer)));
     told.recv().expect("an answer").map(|_| ())

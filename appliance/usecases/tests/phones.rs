@@ -260,7 +260,13 @@ impl World {
             last_sync_token: token.cloned(),
             ..SubmissionInfo::default()
         };
-        let upload = FormUpload { project: project.id, xml: xml.to_vec(), info, mode: SubmitMode::default() };
+        let upload = FormUpload {
+            project: project.id,
+            xml: xml.to_vec(),
+            info,
+            mode: SubmitMode::default(),
+            refused: None,
+        };
         let (tell, told) = std::sync::mpsc::channel();
         self.app.submit(permit, upload, move |answer| drop(tell.send(answer)));
         told.recv().expect("an answer").expect("decided")

@@ -117,7 +117,10 @@ fn nobody_reaches_above_himself() {
     let password = Password::new("another horse");
     refused(app.set_password(&helper, "chief@example.org", &password), "the administrator's password");
     refused(app.set_user_active(&helper, "chief@example.org", false), "the administrator's account");
-    refused(app.create_api_key(&helper, "chief@example.org", "k").map(drop), "a key of the administrator");
+    refused(
+        app.create_api_key(&helper, "chief@example.org", "k", &Default::default()).map(drop),
+        "a key of the administrator",
+    );
 
     let chief = world.permit("chief@example.org");
     app.set_user_active(&chief, "helper@example.org", false).expect("an administrator may");
@@ -125,7 +128,7 @@ fn nobody_reaches_above_himself() {
         app.set_password(&chief, "helper@example.org", &password),
         "a web user's password opens other projects too",
     );
-    app.create_api_key(&chief, "chief@example.org", "k").expect("one's own key");
+    app.create_api_key(&chief, "chief@example.org", "k", &Default::default()).expect("one's own key");
     let last = app.set_user_active(&chief, "chief@example.org", false);
     assert!(matches!(last, Err(AdminError::NotPossible(_))), "the last administrator stays: {last:?}");
     let keys = app.api_keys(&world.operator());

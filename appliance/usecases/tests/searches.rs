@@ -42,6 +42,7 @@ impl World {
             xml: xml.into_bytes(),
             info,
             mode: SubmitMode { noauth: false, demo: false, import: false },
+            refused: None,
         };
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         self.app.submit(self.app.auth().operator_permit("test", &project), upload, move |result| {

@@ -41,8 +41,13 @@ fn submit_with(app: &Appliance, xml: &str, attachments: Vec<Attachment>) -> Subm
         .expect("open");
     let received_on = app.env().clock.now();
     let info = SubmissionInfo { received_on, attachments, ..SubmissionInfo::default() };
-    let upload =
-        FormUpload { project: project.id, xml: xml.as_bytes().to_vec(), info, mode: SubmitMode::default() };
+    let upload = FormUpload {
+        project: project.id,
+        xml: xml.as_bytes().to_vec(),
+        info,
+        mode: SubmitMode::default(),
+        refused: None,
+    };
     let (tell, told) = std::sync::mpsc::channel();
     app.submit(permit, upload, move |answer| drop(tell.send(answer)));
     told.recv().expect("an answer").expect("decided")
@@ -233,17 +238,20 @@ fn people_sign_in_and_wrong_passwords_lock() {
         password: Some(Password::new("right")),
     };
     app.create_user(&permit, &new).expect("created");
-    let token = app.log_in("web@example.org", &Password::new("right")).expect("signed in");
+    let token = app.log_in("web@example.org", &Password::new("right"), None).expect("signed in");
     assert_eq!(app.auth().signed_in(&token).expect("known").user.username, "web@example.org");
     app.set_password(&permit, "web@example.org", &Password::new("other")).expect("changed");
     assert!(app.auth().signed_in(&token).is_err(), "a new password ends sessions");
     for _ in 0..5 {
-        assert!(app.log_in("web@example.org", &Password::new("wrong")).is_err());
+        assert!(app.log_in("web@example.org", &Password::new("wrong"), None).is_err());
     }
-    let locked = app.log_in("web@example.org", &Password::new("other")).expect_err("locked");
+    let locked = app.log_in("web@example.org", &Password::new("other"), None).expect_err("locked");
     assert!(locked.to_string().contains("too many wrong passwords"));
     let audit = app.auth().operator_permit("test", &project);
-    let actions: Vec<String> =
-        app.audit_trail(&audit, 0, 100).expect("reads").into_iter().map(|l| l.act.action).collect();
-    assert!(actions.contains(&"web user added to project".to_owned()), "{actions:?}");
+    let trail = app.audit_trail(&audit, None, 100).expect("reads");
+    let actions: Vec<&str> = trail.iter().map(|line| line.action.as_str()).collect();
+    assert!(actions.contains(&"web user added to project"), "{actions:?}");
+    assert_eq!(actions.last(), Some(&"project created"), "the latest come first");
+    let page = app.audit_trail(&audit, Some(trail[0].lsn), 1).expect("reads");
+    assert_eq!(page.first(), trail.get(1), "a page goes on where the one before ended");
 }

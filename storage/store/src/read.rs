@@ -276,6 +276,22 @@ pub trait ReadExt: Read {
         rows.into_iter().map(|(key, value)| Ok((text(key[len..].to_vec())?, text(value)?))).collect()
     }
 
+    /// Documents of a kind from the last id to the first, before an id: id and JSON.
+    fn documents_before(
+        &self,
+        project: ProjectId,
+        kind: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let prefix = documents::prefix(project, kind);
+        let len = prefix.len();
+        let after = before.map(|id| documents::key(project, kind, id));
+        let range = ScanRange { prefix, after, reverse: true, limit };
+        let rows = self.scan(Table::Documents, Some(documents::ROUTE), &range)?;
+        rows.into_iter().map(|(key, value)| Ok((text(key[len..].to_vec())?, text(value)?))).collect()
+    }
+
     /// Forms that came in, the latest first, before a log position.
     fn recent_forms(
         &self,

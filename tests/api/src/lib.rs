@@ -9,6 +9,7 @@ use bolster_auth::{Administer, EditUsers, Password};
 use bolster_env::Env;
 use bolster_http::HttpOptions;
 use bolster_store::{LogOptions, StoreOptions};
+use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::{Appliance, ServerSettings};
 use client::{Connection, Response};
@@ -136,7 +137,12 @@ impl Server {
 
     /// An API key of a user, as the value of `Authorization`.
     pub fn key(&self, project: &str, name: &str) -> String {
-        let key = self.app.create_api_key(&self.users(project), name, "test").expect("a key");
+        self.limited_key(project, name, &KeyLimits::default())
+    }
+
+    /// An API key that may do less than its user.
+    pub fn limited_key(&self, project: &str, name: &str, limits: &KeyLimits) -> String {
+        let key = self.app.create_api_key(&self.users(project), name, "test", limits).expect("a key");
         format!("ApiKey {name}:{key}")
     }
 

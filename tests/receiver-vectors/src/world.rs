@@ -313,7 +313,8 @@ impl World {
         let (user, known) = self.user(name)?;
         let project = self.project_named(Some(&known.project))?;
         let permit = self.appliance()?.auth().operator_permit::<EditUsers>(OPERATOR, &project);
-        let key = self.appliance()?.create_api_key(&permit, &user.username, "vectors")?;
+        let key =
+            self.appliance()?.create_api_key(&permit, &user.username, "vectors", &Default::default())?;
         Ok(format!("ApiKey {}:{key}", user.wire_name(&project.name)))
     }
 

@@ -85,6 +85,7 @@ impl World {
                 ..SubmissionInfo::default()
             },
             mode: SubmitMode { noauth: false, demo: false, import: false },
+            refused: None,
         };
         let (tell, told) = sync_channel(1);
         self.app.submit(self.app.auth().operator_permit("vectors", &self.project), upload, move |result| {

@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod apps;
+pub mod audit;
 pub mod case;
 pub mod device_logs;
 pub mod form;

@@ -9,7 +9,8 @@ use crate::request::Request;
 use crate::router::State;
 use crate::routes::Found;
 use bolster_auth::{
-    Project, ReadCase, ReadForm, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
+    Project, ReadAudit, ReadCase, ReadForm, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables,
+    ViewUsers,
 };
 use bolster_model::{Case, CaseId, FormRow};
 use bolster_store::ReadExt;
@@ -101,6 +102,9 @@ fn render(state: &State, visitor: &Visitor, shown: &Shown, is_older: bool) -> Re
     }
     if visitor.permit::<ViewTables>(state).is_ok() {
         places.push(("tables", "Lookup tables"));
+    }
+    if visitor.permit::<ReadAudit>(state).is_ok() {
+        places.push(("audit", "Acts of administration"));
     }
     let sees_apps = visitor.permit::<ViewApps>(state).is_ok();
     let content = html! {

@@ -59,6 +59,7 @@ pub async fn submit(
     let (permit, noauth) = admitted(state, request, &project, door).await?;
     let mut received = receive(state, request).await?;
     let pins = std::mem::take(&mut received.pins);
+    let refused = received.refused.take();
     let mode = SubmitMode {
         noauth,
         demo: request.query("submit_mode").as_deref() == Some("demo"),
@@ -67,7 +68,14 @@ pub async fn submit(
     let clock = &state.app.env().clock;
     let (now, since) = (clock.now(), clock.monotonic_us());
     let named = found.raw("app_id").map(|id| state.app.app_of_submission(project.id, id));
-    let upload = upload(request, &permit, named, received, (now, mode));
+    let mut upload = upload(request, &permit, named, received, (now, mode));
+    if let Some(error) = refused {
+        if !noauth {
+            upload.refused = Some(error.to_string().trim_end().to_owned());
+            decided(state, permit, upload, pins).await?;
+        }
+        return Err(error.into());
+    }
     let outcome = decided(state, permit, upload, pins).await?;
     state.metrics.submitted(clock.monotonic_us().saturating_sub(since));
     let version_3 =
@@ -151,7 +159,7 @@ fn upload(
         partial_submission: false,
         attachments: received.attachments,
     };
-    FormUpload { project: permit.project().id, xml: received.xml, info, mode }
+    FormUpload { project: permit.project().id, xml: received.xml, info, mode, refused: None }
 }
 
 /// Hands the submission over and waits until it is durable or refused.

@@ -32,6 +32,8 @@ pub struct Received {
     pub attachments: Vec<Attachment>,
     /// They keep the attachments until a form refers to them, or it is certain that none will.
     pub pins: Vec<BlobPin>,
+    /// A rule that its files break: the submission is refused for good, and kept for a person to look at.
+    pub refused: Option<UploadError>,
 }
 
 /// Why a body is no submission.
@@ -91,6 +93,13 @@ pub enum UploadError {
     Store(#[source] BlobError),
 }
 
+impl UploadError {
+    /// A form with a file that is never taken: sending the same again will not help, and the phone is told so.
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::FileType | Self::FileName)
+    }
+}
+
 impl From<BodyError> for UploadError {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
@@ -142,7 +151,7 @@ async fn raw(context: &Context<'_>, body: &mut BodyReader) -> Result<Received, U
     match length {
         0 => Err(UploadError::EmptyBody),
         length if length > XML_BYTES_MAX => Err(UploadError::XmlTooLarge),
-        _ => Ok(Received { xml, attachments: Vec::new(), pins: Vec::new() }),
+        _ => Ok(Received { xml, attachments: Vec::new(), pins: Vec::new(), refused: None }),
     }
 }
 
@@ -299,15 +308,16 @@ impl<'a> Upload<'a> {
         if !xml.good_name {
             return Err(UploadError::XmlExtension);
         }
-        if let Some(error) = self.broken {
-            return Err(error);
-        }
-        if xml.length == 0 {
-            return Err(UploadError::EmptyXmlField);
+        let refused = self.broken;
+        match refused {
+            // What a phone is told to send no more is kept here; what is too large cannot be.
+            Some(error) if xml.length == 0 || !error.is_for_good() => return Err(error),
+            None if xml.length == 0 => return Err(UploadError::EmptyXmlField),
+            _ => {}
         }
         self.files.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         let (attachments, pins) = self.files.into_iter().unzip();
-        Ok(Received { xml: xml.bytes, attachments, pins })
+        Ok(Received { xml: xml.bytes, attachments, pins, refused })
     }
 }
 

@@ -28,7 +28,8 @@ pub async fn login(state: &State, request: &mut Request) -> Result<Reply, Proble
     let name = form.get("username").unwrap_or_default().trim().to_owned();
     let password = Password::new(form.get("password").unwrap_or_default());
     let typed = name.clone();
-    match state.login(move |app| Ok(app.log_in(&typed, &password))).await? {
+    let peer = Some(request.peer.ip());
+    match state.login(move |app| Ok(app.log_in(&typed, &password, peer))).await? {
         Ok(token) => {
             let mut reply = to(&next);
             let cookie = cookie(state, &token, SESSION_US / 1_000_000);

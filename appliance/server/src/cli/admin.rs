@@ -17,7 +17,7 @@ pub enum ProjectCommand {
     ///
     /// Settings: display_name, timezone; and, true or false: active, secure_submissions, auto_close_extensions,
     /// case_attachments, forbid_user_mismatch, ignore_practice_submissions, maintenance, strong_passwords,
-    /// case_search, case_search_more. Of searches, lists in quotes: fuzzy_properties="person:name",
+    /// digest_auth, case_search, case_search_more. Of searches, lists in quotes: fuzzy_properties="person:name",
     /// ignore_patterns="person:phone:+1"; and fuzzy_prefix_length.
     Set {
         /// The project
@@ -131,7 +131,7 @@ pub struct SetUser {
 #[derive(Debug, Subcommand)]
 pub enum ApiKeyCommand {
     /// Create a key and print it; it is shown only this once
-    Create(OneUser),
+    Create(CreateKey),
     /// List the keys of a project's users
     List(OfProject),
     /// End a key for good
@@ -142,6 +142,66 @@ pub enum ApiKeyCommand {
         /// Id of the key, or the first digits of it that the list shows
         key: String,
     },
+}
+
+/// A new API key.
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// The user whom it stands for
+    #[command(flatten)]
+    pub user: OneUser,
+    /// What the key is for, as lists show it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub label: String,
+    /// A role: the key may do what both its user and this role may
+    #[arg(long, value_name = "R")]
+    pub role: Option<String>,
+    /// An address that may use the key; may be repeated; without one any may
+    #[arg(long = "address", value_name = "IP")]
+    pub addresses: Vec<std::net::IpAddr>,
+    /// Days that the key is good for; without it until it is revoked
+    #[arg(long, value_name = "N")]
+    pub days: Option<u32>,
+}
+
+/// `bolster role …`
+#[derive(Debug, Subcommand)]
+pub enum RoleCommand {
+    /// List the roles of a project with what they allow
+    List(OfProject),
+    /// Make a role, or give one of the project's own other permissions
+    Set {
+        /// The project
+        #[arg(long, value_name = "P")]
+        project: String,
+        /// Name of the role
+        name: String,
+        /// A permission, under CommCare HQ's name, for example edit_data; may be repeated
+        #[arg(long = "permission", value_name = "NAME")]
+        permissions: Vec<String>,
+    },
+    /// Remove a role that nobody has
+    Delete {
+        /// The project
+        #[arg(long, value_name = "P")]
+        project: String,
+        /// Name of the role
+        name: String,
+    },
+}
+
+/// `bolster audit`
+#[derive(Debug, Args)]
+pub struct AuditCommand {
+    /// The project; without one, acts that belong to no one project
+    #[arg(long, value_name = "P")]
+    pub project: Option<String>,
+    /// How many acts, the latest first
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub lines: usize,
+    /// Only acts before this log position, which each line begins with
+    #[arg(long, value_name = "LSN")]
+    pub before: Option<u64>,
 }
 
 /// `--data` of a user is not the data folder.

@@ -6,7 +6,7 @@ mod data;
 mod places;
 mod work;
 
-pub use admin::{ApiKeyCommand, OfProject, ProjectCommand, UserCommand};
+pub use admin::{ApiKeyCommand, AuditCommand, OfProject, ProjectCommand, RoleCommand, UserCommand};
 pub use apps::{AppCommand, OneVersion};
 pub use data::{CaseCommand, FormCommand, LogCommand, SearchCommand, ShardsCommand};
 pub use places::{
@@ -110,6 +110,11 @@ pub enum Command {
     /// Give programs access in the name of a user
     #[command(subcommand, name = "api-key")]
     ApiKey(ApiKeyCommand),
+    /// Make roles, which say what people may do
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Show who did what in the administration
+    Audit(AuditCommand),
     /// Create, list and change locations, the tree of places where people work
     #[command(subcommand)]
     Location(LocationCommand),

@@ -63,9 +63,19 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
         }
         Request::UserExport { project } => people::export_users(appliance, project),
         Request::UserFreeze { project, name, frozen } => people::freeze(appliance, project, name, *frozen),
-        Request::ApiKeyCreate { project, user } => people::create_api_key(appliance, project, user),
+        Request::ApiKeyCreate { project, user, label, limits } => {
+            people::create_api_key(appliance, (project, user), label, limits)
+        }
         Request::ApiKeyList { project } => people::list_api_keys(appliance, project),
         Request::ApiKeyRevoke { project, key } => people::revoke_api_key(appliance, project, key),
+        Request::RoleList { project } => people::list_roles(appliance, project),
+        Request::RoleSet { project, name, permissions } => {
+            people::set_role(appliance, project, name, permissions)
+        }
+        Request::RoleDelete { project, name } => people::delete_role(appliance, project, name),
+        Request::Audit { project, lines, before } => {
+            people::audit(appliance, project.as_deref(), *lines, *before)
+        }
         Request::AppImport { project, file, name, notes } => {
             apps::import(appliance, project, file, name.as_deref(), notes)
         }

@@ -4,8 +4,10 @@ use super::places::{contents, counts_json, file_json};
 use super::protocol::NewUser;
 use anyhow::{Context, Result};
 use bolster_auth::permissions::preset_role;
-use bolster_auth::{Administer, EditUsers, Member, Password, Permit, Project, User};
+use bolster_auth::{Administer, EditUsers, Member, Password, Permission, Permit, Project, Role, User};
 use bolster_model::ProjectId;
+use bolster_usecases::admin::api_keys::KeyLimits;
+use bolster_usecases::admin::audit::AuditLine;
 use bolster_usecases::admin::import::ImportHow;
 use bolster_usecases::admin::user_sheet::UserChange;
 use bolster_usecases::{Appliance, admin};
@@ -65,6 +67,7 @@ fn project_json(project: &Project) -> Value {
             "ignore_practice_submissions": project.ignore_practice_submissions,
             "maintenance": project.maintenance,
             "strong_passwords": project.strong_passwords,
+            "digest_auth": project.digest_auth,
             "case_search": project.case_search,
             "case_search_more": project.case_search_more,
             "fuzzy_properties": project.fuzzy_properties,
@@ -146,9 +149,15 @@ pub fn set_password(appliance: &Appliance, project: &str, name: &str, password: 
 }
 
 /// `api-key create`
-pub fn create_api_key(appliance: &Appliance, project: &str, user: &str) -> Result<Value> {
+pub fn create_api_key(
+    appliance: &Appliance,
+    (project, user): (&str, &str),
+    label: &str,
+    limits: &KeyLimits,
+) -> Result<Value> {
     let permit = people_permit(appliance, project)?;
-    let key = appliance.create_api_key(&permit, user, OPERATOR)?;
+    let label = if label.is_empty() { OPERATOR } else { label };
+    let key = appliance.create_api_key(&permit, user, label, limits)?;
     Ok(json!({ "key": key, "username": user }))
 }
 
@@ -172,6 +181,54 @@ pub fn list_api_keys(appliance: &Appliance, project: &str) -> Result<Value> {
 pub fn revoke_api_key(appliance: &Appliance, project: &str, key: &str) -> Result<Value> {
     appliance.revoke_api_key(&people_permit(appliance, project)?, key)?;
     Ok(json!({ "key": key }))
+}
+
+/// `role list`
+pub fn list_roles(appliance: &Appliance, name: &str) -> Result<Value> {
+    let permit = appliance.auth().operator_permit(OPERATOR, &project(appliance, name)?);
+    let json = |role: Role| {
+        let permissions: Vec<&str> = role.permissions.list().map(Permission::name).collect();
+        json!({ "id": role.id, "name": role.name, "permissions": permissions })
+    };
+    Ok(json!({ "roles": appliance.roles(&permit).into_iter().map(json).collect::<Vec<_>>() }))
+}
+
+/// `role set`
+pub fn set_role(appliance: &Appliance, of: &str, name: &str, permissions: &[String]) -> Result<Value> {
+    let permit = appliance.auth().operator_permit(OPERATOR, &project(appliance, of)?);
+    Ok(json!({ "id": appliance.put_role(&permit, name, permissions)?, "name": name }))
+}
+
+/// `role delete`
+pub fn delete_role(appliance: &Appliance, of: &str, name: &str) -> Result<Value> {
+    let permit = appliance.auth().operator_permit(OPERATOR, &project(appliance, of)?);
+    appliance.delete_role(&permit, name)?;
+    Ok(json!({ "name": name }))
+}
+
+/// `audit`
+pub fn audit(appliance: &Appliance, of: Option<&str>, lines: usize, before: Option<u64>) -> Result<Value> {
+    let lines = match of {
+        Some(of) => {
+            let permit = appliance.auth().operator_permit(OPERATOR, &project(appliance, of)?);
+            appliance.audit_trail(&permit, before, lines)?
+        }
+        None => {
+            appliance.node_audit_trail(&appliance.auth().operator_node_permit(OPERATOR), before, lines)?
+        }
+    };
+    let json = |line: AuditLine| {
+        json!({
+            "lsn": line.lsn,
+            "at": line.time().to_string(),
+            "actor": line.actor,
+            "action": line.action,
+            "kind": line.kind,
+            "id": line.id,
+            "changed": line.changed,
+        })
+    };
+    Ok(json!({ "acts": lines.into_iter().map(json).collect::<Vec<_>>() }))
 }
 
 /// `user set`

@@ -1,6 +1,7 @@
 //! What a command asks of the appliance and what it is answered, the same whether the appliance runs in another
 //! process or in this one. Over the socket each value is one line of JSON.
 
+use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
 use bolster_usecases::admin::user_sheet::UserChange;
@@ -40,11 +41,26 @@ pub enum Request {
     /// `user freeze`, `user unfreeze`
     UserFreeze { project: String, name: String, frozen: bool },
     /// `api-key create`
-    ApiKeyCreate { project: String, user: String },
+    ApiKeyCreate {
+        project: String,
+        user: String,
+        #[serde(default)]
+        label: String,
+        #[serde(default)]
+        limits: KeyLimits,
+    },
     /// `api-key list`
     ApiKeyList { project: String },
     /// `api-key revoke`
     ApiKeyRevoke { project: String, key: String },
+    /// `role list`
+    RoleList { project: String },
+    /// `role set`
+    RoleSet { project: String, name: String, permissions: Vec<String> },
+    /// `role delete`
+    RoleDelete { project: String, name: String },
+    /// `audit`
+    Audit { project: Option<String>, lines: usize, before: Option<u64> },
     /// `app import`
     AppImport { project: String, file: std::path::PathBuf, name: Option<String>, notes: String },
     /// `app list`

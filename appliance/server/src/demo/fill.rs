@@ -118,6 +118,7 @@ fn submit(
             info: info(&form, worker_id),
             xml: form.xml.into_bytes(),
             mode: SubmitMode { import: true, ..SubmitMode::default() },
+            refused: None,
         };
         appliance.submit(permit.clone(), upload, move |result| {
             // The receiver waits for every answer below.

@@ -3,8 +3,25 @@
 use super::{Act, AdminError};
 use crate::Appliance;
 use bolster_auth::{ApiKey, EditUsers, Permit, User, kind, new_key};
-use bolster_model::ProjectId;
+use bolster_model::{ProjectId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Most days that a key can be good for; longer is without end.
+const DAYS_MAX: u32 = 3_650;
+
+/// What a key may be bound to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyLimits {
+    /// Name or id of a role: the key may do what both its user and this role may.
+    pub role: Option<String>,
+    /// Addresses that may use it; none: any.
+    pub addresses: Vec<IpAddr>,
+    /// Days that it is good for; `None`: without end.
+    pub days: Option<u32>,
+}
 
 impl Appliance {
     /// Makes a key for a user of the project, good in this project. The answer is the key, shown once.
@@ -13,6 +30,7 @@ impl Appliance {
         permit: &Permit<EditUsers>,
         user: &str,
         name: &str,
+        limits: &KeyLimits,
     ) -> Result<String, AdminError> {
         let _turn = self.admin_turn();
         let project = permit.project();
@@ -23,6 +41,15 @@ impl Appliance {
         }
         // A key acts as its user, as a password does.
         self.check_rank(permit, &user, true)?;
+        let now = self.env().clock.now();
+        let days = match limits.days {
+            Some(days) if days == 0 || days > DAYS_MAX => {
+                let problem = format!("a key can be good for 1 to {DAYS_MAX} days, or without end");
+                return Err(AdminError::NotPossible(problem));
+            }
+            days => days,
+        };
+        let role = self.role_id(project.id, limits.role.as_deref())?;
         let fresh = new_key(&*self.env().random);
         let key = ApiKey {
             id: self.random_id(),
@@ -32,8 +59,10 @@ impl Appliance {
             shown: fresh.shown,
             project: Some(project.id),
             active: true,
-            created_at: self.env().clock.now(),
-            ..ApiKey::default()
+            role,
+            ip_allowlist: limits.addresses.iter().map(IpAddr::to_canonical).collect(),
+            expires_at: days.map(|days| Timestamp(now.0 + i64::from(days) * 86_400_000_000)),
+            created_at: now,
         };
         let actor = permit.actor().username();
         let act = Act { kind: kind::API_KEY, id: &key.id, action: "API key created", actor };

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod import;
 pub mod places;
 pub mod projects;
+pub mod roles;
 pub mod sessions;
 pub mod tables;
 mod tree;

@@ -32,8 +32,13 @@ const SESSIONS_AT_ONCE: usize = 1_000;
 impl Appliance {
     /// Checks a password and begins a session; the answer is the token for the cookie. Blocks for the time of
     /// a password check.
-    pub fn log_in(&self, email: &str, password: &Password) -> Result<String, LoginError> {
-        let new = self.auth().sign_in(email, password)?;
+    pub fn log_in(
+        &self,
+        email: &str,
+        password: &Password,
+        peer: Option<std::net::IpAddr>,
+    ) -> Result<String, LoginError> {
+        let new = self.auth().sign_in(email, password, peer)?;
         let row = serde_json::to_vec(&new.session).unwrap_or_default();
         self.commit_local(vec![(kind::SESSION.to_owned(), new.id, Some(row))])?;
         Ok(new.token)

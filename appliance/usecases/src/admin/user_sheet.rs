@@ -102,7 +102,7 @@ impl Appliance {
             after.locations = self.location_ids(nouns, locations)?;
         }
         if let Some(role) = &change.role {
-            after.role = self.role_id(Some(role))?;
+            after.role = self.role_id(permit.project().id, Some(role))?;
             self.check_worker_role(permit, &before.username, after.role.as_deref())?;
         }
         for (name, value) in &change.data {
@@ -276,11 +276,10 @@ impl Appliance {
             facts.push(self.document(project.id, &act, before.as_deref(), &after, false));
         }
         if let Some(password) = password {
-            let strong = project.strong_passwords;
             if check {
-                bolster_auth::password::acceptable(&password, &name, strong)?;
+                bolster_auth::password::acceptable(&password, &name, project.strong_passwords)?;
             } else {
-                let credential = self.auth().new_credential(&after, &project.name, &password, strong)?;
+                let credential = self.auth().new_credential(&after, project, &password)?;
                 let act = Act { kind: kind::CREDENTIAL, id: &after.id, action: "password set", actor };
                 facts.push(self.document(project.id, &act, None, &credential, true));
             }

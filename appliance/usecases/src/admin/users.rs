@@ -4,7 +4,6 @@ use super::{Act, AdminError};
 use crate::nouns::{self, Nouns};
 use crate::{Appliance, DocumentFact};
 use bolster_auth::documents::{email_name, worker_name};
-use bolster_auth::permissions::PRESET_ROLES;
 use bolster_auth::{EditUsers, Membership, Password, PermissionSet, Permit, User, kind};
 use bolster_model::ProjectId;
 use std::collections::BTreeMap;
@@ -74,15 +73,6 @@ impl Appliance {
         names.iter().map(join).collect()
     }
 
-    pub(super) fn role_id(&self, role: Option<&str>) -> Result<Option<String>, AdminError> {
-        let Some(role) = role else { return Ok(None) };
-        let preset = PRESET_ROLES.iter().find(|r| r.id == role || r.name.eq_ignore_ascii_case(role));
-        match preset {
-            Some(preset) => Ok(Some(preset.id.to_owned())),
-            None => Err(AdminError::Missing { what: "role", name: role.to_owned() }),
-        }
-    }
-
     fn create_worker(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
         let project = permit.project();
         let username = worker_name(&new.name, &project.name)?;
@@ -94,7 +84,7 @@ impl Appliance {
             id: new.id.clone().unwrap_or_else(|| self.random_id()),
             project: Some(project.id),
             username,
-            role: self.role_id(new.role.as_deref())?,
+            role: self.role_id(permit.project().id, new.role.as_deref())?,
             user_data: new.data.clone(),
             locations: self.location_ids(&nouns, &new.locations)?,
             practice: new.practice,
@@ -103,8 +93,7 @@ impl Appliance {
             ..User::default()
         };
         let password = new.password.as_ref().ok_or(bolster_auth::PasswordError::Empty)?;
-        let credential =
-            self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+        let credential = self.auth().new_credential(&user, project, password)?;
         let actor = permit.actor().username();
         let act = |kind, action| Act { kind, id: &user.id, action, actor };
         let mut facts = vec![
@@ -146,8 +135,7 @@ impl Appliance {
                     ..User::default()
                 };
                 let password = new.password.as_ref().ok_or(bolster_auth::PasswordError::Empty)?;
-                let credential =
-                    self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+                let credential = self.auth().new_credential(&user, project, password)?;
                 let act = |kind, action| Act { kind, id: &user.id, action, actor };
                 let node = ProjectId::ZERO;
                 documents.push(self.document(node, &act(kind::USER, "web user created"), None, &user, false));
@@ -164,7 +152,7 @@ impl Appliance {
         let membership = Membership {
             user_id: user.id.clone(),
             is_admin: new.admin,
-            role: self.role_id(new.role.as_deref())?,
+            role: self.role_id(permit.project().id, new.role.as_deref())?,
             active: true,
             user_data: new.data.clone(),
             locations: self.location_ids(&*self.nouns(project.id)?, &new.locations)?,
@@ -234,7 +222,11 @@ impl Appliance {
         if new.web || new.admin || new.server_admin {
             return Err(AdminError::AboveRank { name: new.name.clone() });
         }
-        self.check_worker_role(permit, &new.name, self.role_id(new.role.as_deref())?.as_deref())
+        self.check_worker_role(
+            permit,
+            &new.name,
+            self.role_id(permit.project().id, new.role.as_deref())?.as_deref(),
+        )
     }
 
     /// The role (an id) may be given to a mobile worker by this actor.
@@ -304,8 +296,7 @@ impl Appliance {
         let user = self.user_in(permit, name)?;
         self.check_rank(permit, &user, true)?;
         let project = permit.project();
-        let credential =
-            self.auth().new_credential(&user, &project.name, password, project.strong_passwords)?;
+        let credential = self.auth().new_credential(&user, project, password)?;
         let act = Act {
             kind: kind::CREDENTIAL,
             id: &user.id,

@@ -3,6 +3,7 @@
 use super::commit::put_changes;
 use super::state::{Memo, ProjectState};
 use super::{DocumentFact, LocalBlob, LocalRow, WriteError};
+use crate::admin::audit;
 use crate::apps;
 use bolster_cases::{Changes, FoldContext, fold};
 use bolster_changelog::{EntryClass, EntryDraft, Payload, fact_codec};
@@ -55,8 +56,18 @@ pub(super) fn push_fact(
     let state = ProjectState { read: &*batch, store: batch.store(), project, memo };
     let changes = fold(&state, fact, None, &context)?;
     put_changes(batch, project, &changes, stamp.lsn);
+    put_audit(batch, project, fact, stamp.lsn);
     batch.push(&draft, &stamp);
     Ok(changes)
+}
+
+/// The line of the audit trail that belongs to an act.
+fn put_audit(batch: &mut Batch<'_>, project: ProjectId, fact: &Fact, lsn: u64) {
+    if let Some((trail, line)) = audit::line_of(project, fact)
+        && let Ok(json) = serde_json::to_string(&line)
+    {
+        batch.put_document(trail, audit::AUDIT, &format!("{lsn:016x}"), &json);
+    }
 }
 
 /// Commits administrative documents, all or none.
@@ -76,6 +87,7 @@ pub(super) fn documents(
         let fact = if credential { Fact::Credential(document) } else { Fact::AdminDocument(document) };
         let draft = draft(project, RulesVersion::CURRENT, &fact, fact_codec::other_payload(salt, &fact));
         let stamp = batch.stamp(&draft);
+        put_audit(batch, project, &fact, stamp.lsn);
         batch.push(&draft, &stamp);
     }
     batch.end_commit();

@@ -41,6 +41,7 @@ fn expected(info: &RouteInfo) -> Expected {
         Needs::PageApps | Needs::PageUsers | Needs::PageGroups | Needs::PageLocations | Needs::PageTables => {
             row(303, 403, 403, 200)
         }
+        Needs::PageAudit => row(303, 403, 403, 403),
         Needs::ReadForm | Needs::ReadCase => row(401, 403, 403, 200),
         // Readers of reports see files in the browser.
         Needs::ReadAttachment => row(401, 403, 200, 200),
@@ -59,6 +60,7 @@ fn by_session(info: &RouteInfo) -> bool {
         | Needs::PageGroups
         | Needs::PageLocations
         | Needs::PageTables
+        | Needs::PageAudit
         | Needs::Nothing
         | Needs::ReadAttachment => true,
         Needs::SubmitIfSecure

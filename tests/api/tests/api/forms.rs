@@ -3,6 +3,7 @@
 use api_tests::client::{basic, digest};
 use api_tests::forms::{MULTIPART, block, create, file_part, form, form_with, multipart, xml_part};
 use api_tests::{PASSWORD, Server};
+use bolster_usecases::admin::api_keys::KeyLimits;
 use serde_json::json;
 
 #[test]
@@ -111,6 +112,61 @@ fn the_export_tool_signs_in_with_digest_and_reuses_the_nonce() {
     }
     let login = digest(&challenge, "web@example.org", "wrong", ("GET", target), 4);
     assert_eq!(server.get(target, &[("Authorization", &login)]).status, 401);
+}
+
+#[test]
+fn an_overheard_digest_is_good_for_nothing() {
+    let server = Server::start();
+    server.user("demo", "web@example.org", None);
+    server.submit(&form("f1"));
+    let target = "/a/demo/api/v0.5/form/f1/";
+    let challenge = server.get(target, &[]).header("www-authenticate").unwrap().to_owned();
+    let login = digest(&challenge, "web@example.org", PASSWORD, ("GET", target), 1);
+    assert_eq!(server.get(target, &[("Authorization", &login)]).status, 200);
+    let again = server.get(target, &[("Authorization", &login)]);
+    assert_eq!(again.status, 401);
+    assert!(
+        again.header("www-authenticate").unwrap().contains("stale=true"),
+        "the client need not ask a person"
+    );
+    server.set("demo", "digest_auth", "false");
+    let other = digest(&challenge, "web@example.org", PASSWORD, ("GET", target), 2);
+    let off = server.get(target, &[("Authorization", &other)]);
+    assert_eq!(off.status, 401);
+    assert!(off.header("www-authenticate").unwrap().starts_with("Basic "));
+}
+
+#[test]
+fn a_key_may_do_what_both_its_user_and_its_role_may() {
+    let server = Server::start();
+    server.user("demo", "web@example.org", Some("admin"));
+    server.submit(&form("f1"));
+    let get = |key: &str| server.get("/a/demo/api/form/v1/f1/", &[("Authorization", key)]).status;
+    let put_role = |permissions: &[&str]| {
+        let permit =
+            server.app.auth().operator_permit("test", &server.app.auth().project_named("demo").unwrap());
+        let permissions: Vec<String> = permissions.iter().map(|p| (*p).to_owned()).collect();
+        server.app.put_role(&permit, "Reader of forms", &permissions).map(drop)
+    };
+    put_role(&["access_api"]).expect("is made");
+    let limits = KeyLimits { role: Some("reader of FORMS".into()), ..KeyLimits::default() };
+    let key = server.limited_key("demo", "web@example.org", &limits);
+    assert_eq!(get(&key), 403, "the role gives no data");
+    put_role(&["access_api", "edit_data"]).expect("is changed");
+    assert_eq!(get(&key), 200);
+    assert_eq!(
+        server
+            .get("/a/demo/api/form/v1/f1/", &[("Authorization", &server.key("demo", "web@example.org"))])
+            .status,
+        200
+    );
+    let wrong = put_role(&["fly"]).expect_err("no such permission");
+    assert!(wrong.to_string().starts_with("there is no permission fly; there are edit_web_users"), "{wrong}");
+    let permit = server.app.auth().operator_permit("test", &server.app.auth().project_named("demo").unwrap());
+    let kept = server.app.delete_role(&permit, "Reader of forms").expect_err("a key has it");
+    assert!(kept.to_string().contains("1 API keys"), "{kept}");
+    let elsewhere = KeyLimits { addresses: vec!["192.0.2.1".parse().unwrap()], ..KeyLimits::default() };
+    assert_eq!(get(&server.limited_key("demo", "web@example.org", &elsewhere)), 401);
 }
 
 #[test]

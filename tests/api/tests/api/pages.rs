@@ -170,3 +170,40 @@ fn links_files_and_stock() {
     let file = server.get("/a/demo/api/case_attachment/v1/c1/face", &[("Cookie", &cookie)]);
     assert_eq!(file.body, b"picture");
 }
+
+#[test]
+fn what_is_refused_for_good_is_kept_for_a_person() {
+    let (server, cookie) = server();
+    let xml = form_with("f1", "");
+    let parts = [xml_part(&xml), file_part("note.xyz", "text/x-unheard-of", b"?")];
+    let refused = server.post("/a/demo/receiver/", &[("Content-Type", MULTIPART)], &multipart(&parts));
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let list = server.get("/a/demo/data/", &[("Cookie", &cookie)]).text().to_owned();
+    assert!(list.contains("supported file extensions"), "{list}");
+    let at = list.find("/reports/form_data/").expect("a link") + "/reports/form_data/".len();
+    let id = list[at..].split('/').next().unwrap();
+    let xml = server.get(&format!("/a/demo/reports/form_data/{id}/download/"), &[("Cookie", &cookie)]);
+    assert_eq!(xml.text(), form_with("f1", ""), "as it was sent");
+    assert_eq!(server.submit(&form_with("f1", "")).status, 201, "the id is free");
+}
+
+#[test]
+fn acts_of_administration_are_told_to_administrators() {
+    let server = Server::start();
+    let chief = server.session(&server.user("demo", "chief@example.org", Some("admin")));
+    let member = server.session(&server.user("demo", "member@example.org", None));
+    server.user("demo", "amina", None);
+    server.set("demo", "timezone", "Africa/Nairobi");
+    server.key("demo", "amina");
+    let get =
+        |cookie: &str, query: &str| server.get(&format!("/a/demo/audit/{query}"), &[("Cookie", cookie)]);
+    assert_eq!(get(&member, "").status, 403);
+    let page = get(&chief, "").text().to_owned();
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing in {page}"));
+    assert!(place("API key created") < place("project changed"), "the latest first");
+    assert!(place("project changed") < place("mobile worker created"));
+    assert!(page.contains("timezone") && page.contains("amina"));
+    assert!(!page.contains("Africa/Nairobi"), "values are not told");
+    let before = server.app.store().log().head();
+    assert!(get(&chief, &format!("?before={before}")).text().contains("mobile worker created"));
+}

@@ -352,10 +352,14 @@ pub fn submit(world: &World, xml: Vec<u8>) -> Result<()> {
     let info = SubmissionInfo { received_on: world.now(), ..SubmissionInfo::default() };
     let mode = SubmitMode { noauth: false, demo: false, import: false };
     let (tell, told) = std::sync::mpsc::sync_channel(1);
-    appliance.submit(permit, FormUpload { project: project.id, xml, info, mode }, move |result| {
-        // The receiver waits below.
-        let _ = tell.send(result);
-    });
+    appliance.submit(
+        permit,
+        FormUpload { project: project.id, xml, info, mode, refused: None },
+        move |result| {
+            // The receiver waits below.
+            let _ = tell.send(result);
+        },
+    );
     match told.recv()?? {
         SubmissionOutcome::Stored { .. } => Ok(()),
         other => bail!("a form of the setup was not stored: {other:?}"),
