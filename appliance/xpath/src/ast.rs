@@ -121,7 +121,7 @@ pub(crate) struct Path {
     pub start: Start,
     /// Leading `..` steps.
     pub up: u32,
-    pub steps: Vec<Step>,
+    pub steps: Box<[Step]>,
 }
 
 #[derive(Clone, Debug)]

@@ -68,12 +68,12 @@ impl Expr {
 
     /// Evaluates to a truth value.
     pub fn evaluate_boolean<'a>(&'a self, context: &Context<'a>) -> Result<bool, Error> {
-        self.evaluate(context)?.to_boolean(context)
+        Evaluator::new(context, &self.names).top_boolean(&self.ast)
     }
 
     /// Evaluates to a number.
     pub fn evaluate_number<'a>(&'a self, context: &Context<'a>) -> Result<f64, Error> {
-        self.evaluate(context)?.to_number(context)
+        Evaluator::new(context, &self.names).top_number(&self.ast)
     }
 
     /// Evaluates to text.
