@@ -508,13 +508,7 @@ impl DataSource for CaseSnapshot {
         Some(self.column_of.get(&name).copied().unwrap_or(NO_COLUMN))
     }
 
-    fn retain_numbers(
-        &self,
-        column: u32,
-        host: &dyn Host,
-        test: &dyn Fn(f64) -> bool,
-        found: &mut NodeList,
-    ) {
+    fn retain_numbers(&self, column: u32, host: &dyn Host, test: &dyn Fn(f64) -> bool, found: &mut NodeList) {
         if column == NO_COLUMN {
             return found.retain(|_| test(f64::NAN));
         }

@@ -95,12 +95,25 @@ fn is_name_part(c: char) -> bool {
     is_name_start(c) || c.is_ascii_digit() || c == '.' || c == '-'
 }
 
-fn local_name(text: &str) -> usize {
-    if !text.starts_with(is_name_start) {
-        return 0;
+/// Bytes that may stand in a name: letters, digits, `_`, `.`, `-`.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let b = at as u8;
+        plain[at] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        at += 1;
     }
-    let ascii = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    let plain = text.bytes().take_while(ascii).count();
+    plain
+};
+
+fn local_name(text: &str) -> usize {
+    match text.as_bytes().first() {
+        Some(b) if b.is_ascii_alphabetic() || *b == b'_' => {}
+        Some(b) if !b.is_ascii() && text.starts_with(is_name_start) => {}
+        _ => return 0,
+    }
+    let plain = text.bytes().take_while(|b| PLAIN[usize::from(*b)]).count();
     match text.as_bytes().get(plain) {
         Some(b) if !b.is_ascii() => text.find(|c| !is_name_part(c)).unwrap_or(text.len()),
         _ => plain,
@@ -113,9 +126,9 @@ pub(crate) fn tokens<'t>(text: &'t str, out: &mut Tokens<'t>) -> Result<(), Erro
     let mut value_expected = true;
     loop {
         let rest = &text[at..];
-        let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
-        let trimmed = &rest[rest.bytes().take_while(blank).count()..];
-        at += rest.len() - trimmed.len();
+        let blanks = rest.bytes().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')).count();
+        let trimmed = &rest[blanks..];
+        at += blanks;
         if trimmed.is_empty() {
             out.push((Token::End, span(at, at)));
             return Ok(());
@@ -123,9 +136,7 @@ pub(crate) fn tokens<'t>(text: &'t str, out: &mut Tokens<'t>) -> Result<(), Erro
         let (token, length) = next(trimmed, value_expected).ok_or_else(|| unknown(text, at))?;
         out.push((token, span(at, at + length)));
         value_expected = match token {
-            Token::Sign(sign) => {
-                !matches!(sign, Sign::Close | Sign::CloseBracket | Sign::Dot | Sign::Dots)
-            }
+            Token::Sign(sign) => !matches!(sign, Sign::Close | Sign::CloseBracket | Sign::Dot | Sign::Dots),
             _ => false,
         };
         at += length;
@@ -150,6 +161,7 @@ fn unknown(text: &str, at: usize) -> Error {
     .at(span(at, (at + 1).min(text.len())))
 }
 
+#[inline]
 fn next(text: &str, value_expected: bool) -> Option<(Token<'_>, usize)> {
     let bytes = text.as_bytes();
     let first = bytes[0];

@@ -74,14 +74,17 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    #[inline]
     fn peek(&self) -> Token<'t> {
         self.tokens[self.at].0
     }
 
+    #[inline]
     fn peek_after(&self) -> Token<'t> {
         self.tokens.get(self.at + 1).map_or(Token::End, |t| t.0)
     }
 
+    #[inline]
     fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len() - 1);
     }
@@ -111,9 +114,37 @@ impl<'t> Parser<'t> {
         self.tokens[self.at].1.start
     }
 
-    fn finish(&self, start: u32, kind: Kind) -> Result<Ast, Error> {
+    #[inline]
+    fn span_from(&self, start: u32) -> Span {
         let end = self.at.checked_sub(1).map_or(start, |last| self.tokens[last].1.end);
-        let span = Span { start, end };
+        Span { start, end }
+    }
+
+    /// A part with nothing below it.
+    #[inline]
+    fn leaf(&self, start: u32, kind: Kind, needs: u8) -> Ast {
+        Ast { kind, span: self.span_from(start), height: 1, needs }
+    }
+
+    fn binary(&self, start: u32, operator: Operator, left: Ast, right: Ast) -> Result<Ast, Error> {
+        let height = left.height.max(right.height) + 1;
+        let needs = left.needs | right.needs;
+        let kind = Kind::Binary(operator, Box::new((left, right)));
+        self.checked(Ast { kind, span: self.span_from(start), height, needs })
+    }
+
+    #[inline]
+    fn checked(&self, ast: Ast) -> Result<Ast, Error> {
+        if ast.height > self.limits.depth { Err(self.too_deep(self.limits.depth, ast.span)) } else { Ok(ast) }
+    }
+
+    #[cold]
+    fn too_deep(&self, bound: u32, span: Span) -> Error {
+        let message = format!("The expression nests more than {bound} levels (limit: depth).");
+        Error::new(Code::Limit, message).at(span)
+    }
+
+    fn finish(&self, start: u32, kind: Kind) -> Result<Ast, Error> {
         let (mut height, mut needs) = (0, 0);
         let mut below = |ast: &Ast| {
             height = height.max(ast.height);
@@ -156,29 +187,45 @@ impl<'t> Parser<'t> {
                 needs |= Needs::VOLATILE | Needs::CALL | Needs::NODE;
             }
         }
-        let height = height + 1;
-        if height > self.limits.depth {
-            return Err(Error::new(
-                Code::Limit,
-                format!("The expression nests more than {} levels (limit: depth).", self.limits.depth),
-            )
-            .at(span));
-        }
-        Ok(Ast { kind, span, height, needs })
+        self.checked(Ast { kind, span: self.span_from(start), height: height + 1, needs })
     }
 
+    #[inline]
     fn enter(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > NESTING_MAX.min(self.limits.depth) {
-            return Err(Error::new(
-                Code::Limit,
-                format!("The expression nests more than {NESTING_MAX} levels (limit: depth)."),
-            )
-            .at(self.tokens[self.at].1));
+            return Err(self.too_deep(NESTING_MAX, self.tokens[self.at].1));
         }
         Ok(())
     }
 
+    /// An operand that is one token: a literal, `.`, or a name or `.` that no step, predicate or call follows.
+    #[inline]
+    fn simple(&mut self) -> Option<Ast> {
+        let (token, span) = self.tokens[self.at];
+        let path = |steps: Box<[Step]>| Kind::Path(Box::new(Path { start: Start::Context, up: 0, steps }));
+        let ends = || match self.peek_after() {
+            Token::Sign(sign) => !matches!(
+                sign,
+                Sign::Slash | Sign::Slashes | Sign::OpenBracket | Sign::Open | Sign::Axis | Sign::Union
+            ),
+            _ => true,
+        };
+        let (kind, needs) = match token {
+            Token::Number(n) if ends() => (Kind::Number(n), 0),
+            Token::Text(text) if ends() => (Kind::Text(text.into()), 0),
+            Token::Sign(Sign::Dot) if ends() => (path(Box::default()), Needs::NODE),
+            Token::Name(name) if ends() => {
+                let name = Some(self.names.intern(name));
+                (path(Box::new([Step { name, attribute: false, predicates: Vec::new() }])), Needs::NODE)
+            }
+            _ => return None,
+        };
+        self.advance();
+        Some(Ast { kind, span, height: 1, needs })
+    }
+
+    #[inline]
     fn operator(&self) -> Option<(Operator, u8)> {
         let Token::Sign(sign) = self.peek() else { return None };
         Some(match sign {
@@ -210,13 +257,16 @@ impl<'t> Parser<'t> {
             }
             self.advance();
             let right = self.expression(if own <= 2 { own } else { own + 1 })?;
-            left = self.finish(start, Kind::Binary(operator, Box::new((left, right))))?;
+            left = self.binary(start, operator, left, right)?;
         }
         self.depth -= 1;
         Ok(left)
     }
 
     fn unary(&mut self) -> Result<Ast, Error> {
+        if let Some(simple) = self.simple() {
+            return self.checked(simple);
+        }
         let start = self.start();
         let mut signs = 0u32;
         while self.accept(Sign::Negate) {
@@ -307,8 +357,8 @@ impl<'t> Parser<'t> {
         let token = self.peek();
         self.advance();
         match token {
-            Token::Number(n) => self.finish(start, Kind::Number(n)),
-            Token::Text(text) => self.finish(start, Kind::Text(text.into())),
+            Token::Number(n) => self.checked(self.leaf(start, Kind::Number(n), 0)),
+            Token::Text(text) => self.checked(self.leaf(start, Kind::Text(text.into()), 0)),
             Token::Variable(name) => self.finish(start, Kind::Variable(name.into())),
             Token::Name(name) => self.call(start, name),
             _ => {
@@ -349,6 +399,7 @@ impl<'t> Parser<'t> {
         Ok(ast)
     }
 
+    #[inline]
     fn predicates(&mut self) -> Result<Vec<Ast>, Error> {
         let mut predicates = Vec::new();
         while self.accept(Sign::OpenBracket) {

@@ -188,16 +188,23 @@ impl<'a> Evaluator<'_, 'a> {
             Start::Context => frame.node?,
             Start::Original => frame.original.or(frame.node)?,
             Start::Root => NodeRef { instance: None, source: self.context.main?, node: NodeId(0) },
-            Start::Instance(_) => return None,
+            Start::Instance(id) => match self.context.instances.instance(id) {
+                Resolved::Source(source) if !source.is_unloaded() => {
+                    NodeRef { instance: Some(&**id), source, node: NodeId(0) }
+                }
+                _ => return None,
+            },
         };
         for _ in 0..path.up {
             here.node = here.source.parent(here.node)?;
         }
         let mut steps = &path.steps[..];
-        if matches!(path.start, Start::Root) {
+        if matches!(path.start, Start::Root | Start::Instance(_)) {
             let (first, rest) = steps.split_first()?;
             here.node = here.source.root();
-            let named = first.name == Some(here.source.name(here.node)) && !first.attribute;
+            let named = !first.attribute
+                && first.name.is_some()
+                && (first.name == Some(here.source.name(here.node)) || !here.source.checks_root());
             if !named || !first.predicates.is_empty() || !here.source.names().same(self.names) {
                 return None;
             }
