@@ -198,8 +198,9 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             _ => {}
         }
         let mut values = smallvec::SmallVec::<[Value<'a>; 3]>::new();
+        let single = function.takes_single_values();
         for argument in arguments {
-            values.push(self.eval(argument, frame)?);
+            values.push(if single { self.operand(argument, frame)? } else { self.eval(argument, frame)? });
         }
         functions::call(function, &values, self.context)
     }

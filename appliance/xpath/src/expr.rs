@@ -155,4 +155,12 @@ impl Expr {
     pub fn host_functions(&self) -> Vec<String> {
         references::host_functions(&self.ast)
     }
+
+    /// The first arguments of the calls of `function`, which is not built in, where they are literals.
+    pub fn literal_arguments(&self, function: &str) -> Vec<&str> {
+        if self.ast.needs & crate::ast::Needs::VOLATILE == 0 {
+            return Vec::new();
+        }
+        references::literal_arguments(&self.ast, function)
+    }
 }

@@ -162,3 +162,27 @@ pub(crate) fn host_functions(ast: &Ast) -> Vec<String> {
     }
     out
 }
+
+/// The literal first arguments of the calls of a function that is not built in.
+pub(crate) fn literal_arguments<'a>(ast: &'a Ast, function: &str) -> Vec<&'a str> {
+    let mut out = Vec::new();
+    let mut pending = vec![ast];
+    while let Some(ast) = pending.pop() {
+        match &ast.kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Variable(_) | Kind::Unsupported(_) => {}
+            Kind::Negate(inner) => pending.push(inner),
+            Kind::Binary(_, sides) => pending.extend([&sides.0, &sides.1]),
+            Kind::Path(path) => pending.extend(path.steps.iter().flat_map(|s| &s.predicates)),
+            Kind::Call(_, arguments) => pending.extend(arguments),
+            Kind::Host(name, arguments) => {
+                if **name == *function
+                    && let Some(Ast { kind: Kind::Text(text), .. }) = arguments.first()
+                {
+                    out.push(&**text);
+                }
+                pending.extend(arguments);
+            }
+        }
+    }
+    out
+}
