@@ -181,7 +181,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// The value a path has if it leads from node to only node, as most paths of forms do: no predicates, no `*`, at
-    /// each level one node of the name, and that one relevant. Nothing says that the long way has to be gone.
+    /// each level one node of the name. Nothing says that the long way has to be gone.
     #[inline]
     pub fn only_value(&self, path: &'a Path, frame: &Frame<'a>) -> Option<Value<'a>> {
         let mut here = match &path.start {
@@ -224,7 +224,11 @@ impl<'a> Evaluator<'_, 'a> {
                 here.source.only_child(here.node, name)?
             };
         }
-        here.source.relevant(here.node).then(|| node_value(here, self.context))
+        if !here.source.relevant(here.node) {
+            // A hidden node is no member; a path to nothing that exists reads as the empty text.
+            return Some(Value::text(""));
+        }
+        Some(node_value(here, self.context))
     }
 
     /// The common short case: one step down from the context node, and something is there.
