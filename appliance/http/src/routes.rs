@@ -26,6 +26,8 @@ pub enum RouteId {
     CaseAttachment,
     /// What a phone should hold.
     Restore,
+    /// What a runtime gets that speaks with the person of a case.
+    CaseRestore,
     /// A worker takes cases.
     Claim,
     /// A worker looks for cases.
@@ -56,6 +58,8 @@ pub enum RouteId {
     FormXml,
     /// One case.
     CasePage,
+    /// What is wrong with the cases.
+    ProblemsPage,
     /// A file of a build of an app.
     AppFile,
     /// A picture, sound or film of an app.
@@ -76,6 +80,12 @@ pub enum RouteId {
     PeoplePage,
     /// Its mobile workers as a workbook.
     PeopleWorkbook,
+    /// Fields of user data, and profiles.
+    PeopleFields,
+    /// Phones and what they last said.
+    PhonesPage,
+    /// One mobile worker.
+    PersonPage,
     /// Its groups.
     GroupsPage,
     /// Its locations.
@@ -111,6 +121,8 @@ pub enum Needs {
     SubmitApi,
     /// `RestoreData` by the phones' door.
     Phone,
+    /// A signature with the key shared with a web runtime.
+    Signed,
     /// `ReadForm` by the programs' door.
     ReadForm,
     /// `ReadCase` by the programs' door.
@@ -135,8 +147,6 @@ pub enum Needs {
     PageLocations,
     /// `ViewTables` in a browser; `EditTables` for its forms.
     PageTables,
-    /// `UsePhone` by the phones' door.
-    UsePhone,
 }
 
 /// One line of the table.
@@ -199,6 +209,7 @@ pub const ROUTES: &[RouteInfo] = &[
     ),
     route(RouteId::Restore, "/a/{project}/phone/restore", READ, Needs::Phone),
     route(RouteId::Restore, "/a/{project}/phone/restore/{app_id}", READ, Needs::Phone),
+    route(RouteId::CaseRestore, "/a/{project}/phone/case_restore/{case_id}", READ, Needs::Signed),
     route(RouteId::Claim, "/a/{project}/phone/claim-case", "POST", Needs::Phone),
     route(RouteId::Search, "/a/{project}/phone/search", READ_OR_POST, Needs::Phone),
     route(RouteId::Search, "/a/{project}/phone/search/{app_id}", READ_OR_POST, Needs::Phone),
@@ -213,6 +224,7 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::Style, "/static/bolster.css", READ, Needs::Nothing),
     route(RouteId::ProjectHome, "/a/{project}", READ, Needs::Nothing),
     route(RouteId::ProjectPage, "/a/{project}/data", READ, Needs::ViewPages),
+    route(RouteId::ProblemsPage, "/a/{project}/data/problems", READ, Needs::PageCase),
     route(RouteId::FormPage, "/a/{project}/reports/form_data/{form_id}", READ, Needs::PageForm),
     route(RouteId::FormXml, "/a/{project}/reports/form_data/{form_id}/download", READ, Needs::PageForm),
     route(RouteId::AppFile, "/a/{project}/apps/download/{app_id}/{path}", READ, Needs::Nothing),
@@ -225,6 +237,9 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
     route(RouteId::PeoplePage, "/a/{project}/people", READ_OR_POST, Needs::PageUsers),
     route(RouteId::PeopleWorkbook, "/a/{project}/people/workbook", READ, Needs::PageUsers),
+    route(RouteId::PeopleFields, "/a/{project}/people/fields", READ_OR_POST, Needs::PageUsers),
+    route(RouteId::PhonesPage, "/a/{project}/people/devices", READ, Needs::PageUsers),
+    route(RouteId::PersonPage, "/a/{project}/people/{user_id}", READ_OR_POST, Needs::PageUsers),
     route(RouteId::GroupsPage, "/a/{project}/groups", READ_OR_POST, Needs::PageGroups),
     route(RouteId::LocationsPage, "/a/{project}/locations", READ_OR_POST, Needs::PageLocations),
     route(RouteId::LocationsWorkbook, "/a/{project}/locations/workbook", READ, Needs::PageLocations),
@@ -233,10 +248,10 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
     route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
     route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),
-    route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::UsePhone),
+    route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::Phone),
     route(RouteId::RecoveryMeasures, "/a/{project}/phone/recovery_measures/{app_id}", READ, Needs::Nothing),
-    route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::UsePhone),
-    route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::UsePhone),
+    route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::Phone),
+    route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::Phone),
     route(RouteId::CasePage, "/a/{project}/reports/case_data/{case_id}", READ, Needs::PageCase),
 ];
 

@@ -3,7 +3,7 @@
 use super::kind;
 use crate::Appliance;
 use crate::apps::{AppsError, Prompt, RecoveryMeasure};
-use bolster_auth::{Permit, UsePhone, ViewUsers};
+use bolster_auth::{Permit, RestoreData, ViewUsers};
 use bolster_model::ProjectId;
 use bolster_store::ReadExt;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub struct LatestBuild {
 impl Appliance {
     /// Notes what a phone says and tells it what is new. The note is not worth failing for. May block on the
     /// disk.
-    pub fn heartbeat(&self, permit: &Permit<UsePhone>, said: Heartbeat) -> LatestBuild {
+    pub fn heartbeat(&self, permit: &Permit<RestoreData>, said: Heartbeat) -> LatestBuild {
         let project = permit.project().id;
         let latest = self.latest_build(project, &said.build_id, &said.app_id);
         if let Err(error) = self.note_device(permit, said) {
@@ -73,7 +73,7 @@ impl Appliance {
         latest
     }
 
-    fn note_device(&self, permit: &Permit<UsePhone>, mut said: Heartbeat) -> Result<(), AppsError> {
+    fn note_device(&self, permit: &Permit<RestoreData>, mut said: Heartbeat) -> Result<(), AppsError> {
         for text in [
             &mut said.device_id,
             &mut said.app_id,
