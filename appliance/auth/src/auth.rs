@@ -5,7 +5,7 @@ use crate::api_key;
 use crate::basic::{self, Login};
 use crate::digest;
 use crate::directory::{Directory, Member};
-use crate::documents::{ApiKey, Credential, Project, User, kind};
+use crate::documents::{ACCOUNT_ROOT, ApiKey, Credential, Project, User, kind};
 use crate::lockout::{Lockout, Who};
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
 use crate::permissions::{MEMBER_ROLE, MOBILE_WORKER_ROLE, PermissionSet};
@@ -207,6 +207,25 @@ impl Auth {
             of.cloned().collect()
         };
         found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+    /// Projects for which a basic `Authorization` may be meant: that of a mobile worker's name, those of a web
+    /// user. Any one where nobody has the name, so that it takes as long to be told so; none without a name.
+    pub fn projects_of_login(&self, authorization: &[u8]) -> Vec<Arc<Project>> {
+        let text = String::from_utf8_lossy(authorization);
+        let login =
+            text.trim_start().split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+        let Some((name, _)) = login.and_then(|(_, value)| basic::parse(value)) else { return Vec::new() };
+        let host = name.trim().to_lowercase();
+        let host = host.split_once('@').map_or("", |(_, host)| host);
+        let of_worker = host.strip_suffix(ACCOUNT_ROOT).and_then(|host| host.strip_suffix('.'));
+        let mut found = match of_worker {
+            Some(project) => self.project_named(project).into_iter().collect(),
+            None => self.web_user(&name).map_or_else(Vec::new, |user| self.projects_of(&user)),
+        };
+        if found.is_empty() {
+            found.extend(self.projects().into_iter().take(1));
+        }
         found
     }
     /// What a user may do in a project, and whether as an administrator; nothing for one who is not there.

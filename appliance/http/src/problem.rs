@@ -94,6 +94,9 @@ pub enum Problem {
         /// As in the address.
         project: String,
     },
+    /// A look for an update by nobody in particular, where versions depend on the location.
+    #[error("Please log in to the app to check for an update.")]
+    UpdateNeedsLogin,
     /// A signed request that does not say for whom it is, or for nobody we know.
     #[error("{0}")]
     NobodyNamed(&'static str),
@@ -200,6 +203,7 @@ impl Problem {
             Self::Bearer => self.own(StatusCode::UNAUTHORIZED, "not-signed-in"),
             Self::NotSignedIn { error, .. } => auth_facts(error),
             Self::Refused(refused) => Facts::new(StatusCode::FORBIDDEN, "not-allowed", refused.to_string()),
+            Self::UpdateNeedsLogin => self.own(StatusCode::NOT_ACCEPTABLE, "not-signed-in"),
             Self::NotHere { .. } | Self::NobodyNamed(_) => self.own(StatusCode::UNAUTHORIZED, "not-allowed"),
             Self::Restore(error) => restore_facts(error),
             Self::Upload(error) => upload_facts(error),
@@ -256,6 +260,10 @@ impl Problem {
         let mut reply = match envelope {
             Envelope::Receiver => self.receiver(&facts),
             Envelope::Phone => self.phone(&facts),
+            Envelope::Api if matches!(self, Self::UpdateNeedsLogin) => {
+                let key = "app.update.not.allowed.user.logged_out";
+                json(facts.status, &serde_json::json!({ "error": key, "default_response": facts.text }))
+            }
             Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
             Envelope::Page => pages::problem(facts.status, facts.code, &facts.text),
         };

@@ -185,9 +185,12 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         RouteId::Heartbeat | RouteId::RecoveryMeasures | RouteId::PhoneKeys | RouteId::NextId => {
             Envelope::Phone
         }
-        RouteId::Restore | RouteId::CaseRestore | RouteId::Claim | RouteId::Search | RouteId::CaseFixture => {
-            Envelope::Phone
-        }
+        RouteId::PhoneApps
+        | RouteId::Restore
+        | RouteId::CaseRestore
+        | RouteId::Claim
+        | RouteId::Search
+        | RouteId::CaseFixture => Envelope::Phone,
         RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
         | RouteId::Logout
@@ -257,6 +260,7 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::AppFile => resources::apps::download(state, request, &found).await,
         RouteId::Media => resources::apps::media(state, request, &found).await,
         RouteId::ListApps => resources::apps::list(state, request, &found).await,
+        RouteId::PhoneApps => resources::apps::of_phone(state, request).await,
         RouteId::DirectCcz => resources::apps::direct_ccz(state, request, &found).await,
         RouteId::AppCode => pages::apps::code(state, request, &found).await,
         RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,

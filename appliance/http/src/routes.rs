@@ -66,6 +66,8 @@ pub enum RouteId {
     Media,
     /// The apps as JSON.
     ListApps,
+    /// What somebody may install, of all projects.
+    PhoneApps,
     /// A whole package.
     DirectCcz,
     /// The apps for people.
@@ -121,6 +123,8 @@ pub enum Needs {
     SubmitApi,
     /// `RestoreData` by the phones' door.
     Phone,
+    /// A name and a password of somebody who may use a phone in some project.
+    Login,
     /// A signature with the key shared with a web runtime.
     Signed,
     /// `ReadForm` by the programs' door.
@@ -218,6 +222,7 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::ServerUp, "/serverup.txt", READ, Needs::Nothing),
     route(RouteId::Health, "/healthz", READ, Needs::Nothing),
     route(RouteId::Metrics, "/metrics", READ, Needs::Nothing),
+    route(RouteId::PhoneApps, "/phone/list_apps", READ, Needs::Login),
     route(RouteId::Login, "/login", "GET, HEAD, POST", Needs::Nothing),
     route(RouteId::Logout, "/logout", "GET, HEAD, POST", Needs::Nothing),
     route(RouteId::Landing, "/", READ, Needs::Nothing),

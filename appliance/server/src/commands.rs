@@ -247,6 +247,7 @@ fn app_request(command: &AppCommand) -> Result<Request> {
         version: version.version,
         released,
         notes: version.notes.clone(),
+        location: version.location.clone(),
     };
     Ok(match command {
         AppCommand::Import { project, file, name, notes } => Request::AppImport {

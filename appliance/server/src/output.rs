@@ -39,6 +39,13 @@ pub fn text(request: &Request, value: &Value) -> String {
         }
         Request::AppImport { .. } => string(value, "id"),
         Request::AppList { .. } => table(value, "apps", &["name", "project", "newest", "released", "id"]),
+        Request::AppRelease { location: Some(place), version, released, .. } => {
+            let name = string(value, "name");
+            match released {
+                true => format!("phones at {place} and below get version {version} of {name}"),
+                false => format!("phones at {place} get the same version of {name} as others"),
+            }
+        }
         Request::AppRelease { .. } => match value["released_version"].as_u64() {
             Some(version) => format!("phones get version {version} of {}", string(value, "name")),
             None => format!("no version of {} is released", string(value, "name")),

@@ -226,6 +226,8 @@ mod tests {
             "bolster app import --project p app.ccz --name N",
             "bolster app list",
             "bolster app release a1 12",
+            "bolster app release a1 11 --location north",
+            "bolster app unrelease a1 11 --location north",
             "bolster app set a1 prompt_update=on",
             "bolster case show c1 --history",
             "bolster case problems --project p",

@@ -75,9 +75,12 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
             apps::import(appliance, project, file, name.as_deref(), notes)
         }
         Request::AppList { project } => apps::list(appliance, project.as_deref()),
-        Request::AppRelease { project, app, version, released, notes } => {
-            apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
-        }
+        Request::AppRelease { project, app, version, released, notes, location } => match location {
+            Some(place) => apps::release_at(appliance, project.as_deref(), app, *version, (place, *released)),
+            None => {
+                apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
+            }
+        },
         Request::AppDelete { project, app } => apps::delete(appliance, project.as_deref(), app),
         Request::AppSet { project, app, settings } => apps::set(appliance, project.as_deref(), app, settings),
         Request::Place { project, request } => places::answer(appliance, project, request),

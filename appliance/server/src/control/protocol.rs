@@ -56,7 +56,15 @@ pub enum Request {
     /// `app list`
     AppList { project: Option<String> },
     /// `app release`, `app unrelease`
-    AppRelease { project: Option<String>, app: String, version: u32, released: bool, notes: Option<String> },
+    AppRelease {
+        project: Option<String>,
+        app: String,
+        version: u32,
+        released: bool,
+        notes: Option<String>,
+        #[serde(default)]
+        location: Option<String>,
+    },
     /// `app delete`
     AppDelete { project: Option<String>, app: String },
     /// `app set`

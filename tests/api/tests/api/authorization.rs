@@ -37,6 +37,8 @@ fn expected(info: &RouteInfo) -> Expected {
         // It does not say which pool.
         Needs::Phone if info.pattern.ends_with("get_next_id") => row(401, 401, 403, 400),
         Needs::Phone => row(401, 401, 403, 200),
+        // The stranger may do nothing there, and is somebody in his own project.
+        Needs::Login => row(401, 200, 403, 200),
         // No password helps there.
         Needs::Signed => row(401, 401, 401, 401),
         Needs::ViewApps => row(401, 403, 403, 200),
@@ -68,6 +70,7 @@ fn by_session(info: &RouteInfo) -> bool {
         | Needs::SubmitApi
         | Needs::Phone
         | Needs::Signed
+        | Needs::Login
         | Needs::ViewApps
         | Needs::ReadForm
         | Needs::ReadCase => false,
