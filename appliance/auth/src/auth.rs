@@ -5,7 +5,7 @@ use crate::api_key;
 use crate::basic::{self, Login};
 use crate::digest;
 use crate::directory::{Directory, Member};
-use crate::documents::{ApiKey, Credential, Project, Role, User, kind};
+use crate::documents::{ACCOUNT_ROOT, ApiKey, Credential, Project, Role, User, kind};
 use crate::lockout::{Lockout, Who};
 use crate::nonces::Nonces;
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
@@ -172,6 +172,19 @@ impl Auth {
     pub fn find_user(&self, project: &Project, name: &str) -> Option<Arc<User>> {
         self.directory().find(project, name)
     }
+    /// The last deleted mobile worker who had this name.
+    pub fn find_deleted(&self, project: &Project, name: &str) -> Option<Arc<User>> {
+        self.directory().find_deleted(project, name).filter(|u| u.project == Some(project.id))
+    }
+    /// Mobile workers of a project whose accounts are no more, by name.
+    pub fn deleted_workers(&self, project: ProjectId) -> Vec<Arc<User>> {
+        let is_one = |u: &&Arc<User>| u.project == Some(project) && u.deleted_at.is_some();
+        let mut found: Vec<Arc<User>> = self.directory().users.values().filter(is_one).cloned().collect();
+        found.sort_by(|a, b| {
+            (&a.username, a.deleted_at.map(|at| at.0)).cmp(&(&b.username, b.deleted_at.map(|at| at.0)))
+        });
+        found
+    }
     /// The web user of an e-mail address.
     pub fn web_user(&self, email: &str) -> Option<Arc<User>> {
         let directory = self.directory();
@@ -186,7 +199,8 @@ impl Auth {
             .values()
             .filter_map(|user| {
                 let membership = directory.memberships.get(&(project, user.id.clone())).cloned();
-                let belongs = user.project == Some(project) || membership.is_some();
+                let here = user.project == Some(project) && user.deleted_at.is_none();
+                let belongs = here || membership.is_some();
                 belongs.then(|| Member { user: user.clone(), membership })
             })
             .collect();
@@ -201,6 +215,25 @@ impl Auth {
             of.cloned().collect()
         };
         found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+    /// Projects for which a basic `Authorization` may be meant: that of a mobile worker's name, those of a web
+    /// user. Any one where nobody has the name, so that it takes as long to be told so; none without a name.
+    pub fn projects_of_login(&self, authorization: &[u8]) -> Vec<Arc<Project>> {
+        let text = String::from_utf8_lossy(authorization);
+        let login =
+            text.trim_start().split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+        let Some((name, _)) = login.and_then(|(_, value)| basic::parse(value)) else { return Vec::new() };
+        let host = name.trim().to_lowercase();
+        let host = host.split_once('@').map_or("", |(_, host)| host);
+        let of_worker = host.strip_suffix(ACCOUNT_ROOT).and_then(|host| host.strip_suffix('.'));
+        let mut found = match of_worker {
+            Some(project) => self.project_named(project).into_iter().collect(),
+            None => self.web_user(&name).map_or_else(Vec::new, |user| self.projects_of(&user)),
+        };
+        if found.is_empty() {
+            found.extend(self.projects().into_iter().take(1));
+        }
         found
     }
     /// What a user may do in a project, and whether as an administrator; nothing for one who is not there.
@@ -267,6 +300,19 @@ impl Auth {
     pub fn submit_for(&self, permit: &Permit<RestoreData>) -> Permit<SubmitForm> {
         Permit::grant(permit.actor().clone(), permit.project())
     }
+    /// A web runtime that signed its request with the key it shares with this server may read what phones of the
+    /// project get. Everything of that data is open to it: it acts for whom it says.
+    pub fn signed_permit(
+        &self,
+        key: &[u8],
+        (data, digest): (&[u8], &str),
+        project: &Arc<Project>,
+    ) -> Result<Permit<RestoreData>, AuthError> {
+        match crate::signature::fits(key, data, digest) {
+            true => Ok(Permit::grant(Actor::operator("web runtime"), project)),
+            false => Err(AuthError::Wrong),
+        }
+    }
     /// Whoever edits mobile workers may see what their phones get.
     pub fn restore_for(&self, permit: &Permit<EditUsers>) -> Permit<RestoreData> {
         Permit::grant(permit.actor().clone(), permit.project())
@@ -322,6 +368,9 @@ impl Auth {
 
     /// An actor for a user whose credentials are right.
     fn actor(&self, project: &Project, user: &User, method: Method) -> Result<Actor, AuthError> {
+        if user.deleted_at.is_some() {
+            return Err(AuthError::Deleted);
+        }
         if !user.active {
             return Err(AuthError::Inactive);
         }
@@ -404,7 +453,9 @@ impl Auth {
         let who = self.who(&check.project, &check.login.name);
         self.not_locked(&who, check.peer)?;
         let before = self.0.changes.load(Ordering::SeqCst);
-        let user = self.find_user(&check.project, &check.login.name);
+        let name = &check.login.name;
+        // Who knows the password of an account that is no more is told so.
+        let user = self.find_user(&check.project, name).or_else(|| self.find_deleted(&check.project, name));
         let user = self.verify_password(&mut hasher, user, (&who, check.peer), &check.password)?;
         let actor = self.actor(&check.project, &user, Method::Basic)?;
         let mut remembered = self.0.remembered.write().unwrap_or_else(|e| e.into_inner());

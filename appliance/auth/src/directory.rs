@@ -24,6 +24,8 @@ pub(crate) struct Directory {
     pub users: HashMap<String, Arc<User>>,
     /// (project of a mobile worker or zero, name) to user id.
     pub usernames: HashMap<(ProjectId, String), String>,
+    /// The same of accounts that are no more; a name may be given again.
+    pub deleted_names: HashMap<(ProjectId, String), String>,
     pub memberships: HashMap<(ProjectId, String), Arc<Membership>>,
     pub roles: HashMap<(ProjectId, String), Arc<Role>>,
     pub credentials: HashMap<String, Arc<Credential>>,
@@ -85,12 +87,19 @@ impl Directory {
             kind::USER => {
                 if let Some(before) = self.users.get(id) {
                     let key = (before.project.unwrap_or(ProjectId::ZERO), before.username.clone());
-                    self.usernames.remove(&key);
+                    for names in [&mut self.usernames, &mut self.deleted_names] {
+                        // Somebody else may have the name by now.
+                        if names.get(&key).is_some_and(|holder| holder == id) {
+                            names.remove(&key);
+                        }
+                    }
                 }
                 match json.and_then(|j| parse::<User>(kind, id, j)) {
                     Some(user) => {
                         let key = (user.project.unwrap_or(ProjectId::ZERO), user.username.clone());
-                        self.usernames.insert(key, id.to_owned());
+                        let is_deleted = user.deleted_at.is_some();
+                        let names = if is_deleted { &mut self.deleted_names } else { &mut self.usernames };
+                        names.insert(key, id.to_owned());
                         self.users.insert(id.to_owned(), Arc::new(user));
                     }
                     None => drop(self.users.remove(id)),
@@ -129,8 +138,22 @@ impl Directory {
 
     /// The user of a name on the wire, seen from a project.
     pub(crate) fn find(&self, project: &Project, name: &str) -> Option<Arc<User>> {
+        self.find_in(&self.usernames, project, name)
+    }
+
+    /// The deleted user of a name on the wire; the last one where several had it.
+    pub(crate) fn find_deleted(&self, project: &Project, name: &str) -> Option<Arc<User>> {
+        self.find_in(&self.deleted_names, project, name)
+    }
+
+    fn find_in(
+        &self,
+        names: &HashMap<(ProjectId, String), String>,
+        project: &Project,
+        name: &str,
+    ) -> Option<Arc<User>> {
         let lower = name.trim().to_lowercase();
-        let worker = |bare: &str| self.usernames.get(&(project.id, bare.to_owned()));
+        let worker = |bare: &str| names.get(&(project.id, bare.to_owned()));
         let id = match lower.split_once('@') {
             None => worker(&lower),
             Some((bare, host)) if crate::documents::is_host_of(host, &project.name) => worker(bare),
@@ -140,8 +163,8 @@ impl Directory {
                     .and_then(|h| h.strip_suffix('.'))
                     .and_then(|name| self.names.get(name));
                 match other {
-                    Some(other) => self.usernames.get(&(*other, bare.to_owned())),
-                    None => self.usernames.get(&(ProjectId::ZERO, lower.clone())),
+                    Some(other) => names.get(&(*other, bare.to_owned())),
+                    None => names.get(&(ProjectId::ZERO, lower.clone())),
                 }
             }
         };

@@ -3,11 +3,15 @@
 //! A document of a newer release may have fields that this one does not know; they are dropped. Absent fields
 //! take their defaults, so older documents stay readable.
 
+use crate::custom_data::{DataField, Profile};
 use crate::permissions::PermissionSet;
 use bolster_model::{ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub(crate) use crate::names::is_host_of;
+pub use crate::names::{NameError, email_name, project_name, worker_name};
 
 /// Where accounts of mobile workers live on the wire: `name@project.commcarehq.org`.
 pub const ACCOUNT_ROOT: &str = "commcarehq.org";
@@ -136,9 +140,11 @@ pub struct Project {
     /// Form in which phones are sent locations: `flat`, `hierarchical` or `both`.
     pub location_fixture: String,
     /// Declared fields of user data; phones are sent those that are not set as empty.
-    pub user_fields: Vec<String>,
+    pub user_fields: Vec<DataField>,
+    /// Named sets of values for some of these fields.
+    pub user_profiles: Vec<Profile>,
     /// Declared fields of locations.
-    pub location_fields: Vec<String>,
+    pub location_fields: Vec<DataField>,
     /// Cases can be searched for from phones.
     pub case_search: bool,
     /// A search answers 1,500 cases instead of 500.
@@ -172,6 +178,7 @@ impl Default for Project {
             sync_all_locations: false,
             location_fixture: "flat".to_owned(),
             user_fields: Vec::new(),
+            user_profiles: Vec::new(),
             location_fields: Vec::new(),
             case_search: true,
             case_search_more: false,
@@ -237,6 +244,9 @@ impl Project {
 
     /// Changes one setting from text. Answers whether anything changed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, SettingError> {
+        if let "user_fields" | "location_fields" = name {
+            return self.set_fields(name, value);
+        }
         if let Some(list) = self.list_setting(name) {
             let fields: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
             let parts = match name {
@@ -278,10 +288,36 @@ impl Project {
         Ok(std::mem::replace(switch, on) != on)
     }
 
+    /// The fields of these slugs, in this order: those that are declared already stay as they are.
+    fn set_fields(&mut self, name: &str, value: &str) -> Result<bool, SettingError> {
+        let bad = |value: &str| SettingError::BadText { name: name.to_owned(), value: value.to_owned() };
+        let fields = if name == "user_fields" { &mut self.user_fields } else { &mut self.location_fields };
+        let mut wanted: Vec<DataField> = Vec::new();
+        for slug in value.split_whitespace() {
+            let known = fields.iter().find(|f| f.slug == slug).cloned();
+            let field = known.unwrap_or_else(|| DataField::plain(slug));
+            field.check().map_err(|_| bad(slug))?;
+            if wanted.iter().all(|f| f.slug != slug) {
+                wanted.push(field);
+            }
+        }
+        let in_profile = |slug: &str| self.user_profiles.iter().any(|p| p.fields.contains_key(slug));
+        let gone = |f: &&DataField| wanted.iter().all(|w| w.slug != f.slug);
+        if name == "user_fields"
+            && let Some(field) = fields.iter().filter(gone).find(|f| in_profile(&f.slug))
+        {
+            return Err(bad(&format!("a list without {}, which a profile fixes,", field.slug)));
+        }
+        Ok(std::mem::replace(fields, wanted.clone()) != wanted)
+    }
+
+    /// A profile of an id or a name.
+    pub fn profile(&self, text: &str) -> Option<&Profile> {
+        self.user_profiles.iter().find(|p| p.id == text || p.name == text)
+    }
+
     fn list_setting(&mut self, name: &str) -> Option<&mut Vec<String>> {
         match name {
-            "user_fields" => Some(&mut self.user_fields),
-            "location_fields" => Some(&mut self.location_fields),
             "fuzzy_properties" => Some(&mut self.fuzzy_properties),
             "ignore_patterns" => Some(&mut self.ignore_patterns),
             _ => None,
@@ -324,16 +360,6 @@ fn zone_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
 }
 
-/// Fields of user data that are the same for many.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Profile {
-    /// Id.
-    pub id: String,
-    /// What it fixes.
-    pub fields: BTreeMap<String, String>,
-}
-
 /// A person who can sign in: a mobile worker of one project, or a web user.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -359,15 +385,18 @@ pub struct User {
     pub role: Option<String>,
     /// Custom data of a mobile worker.
     pub user_data: BTreeMap<String, String>,
-    /// Profile of a mobile worker, which fixes some of the data.
+    /// Id of the profile of a mobile worker, which fixes some of the data.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
+    pub profile_id: Option<String>,
     /// Ids of the locations of a mobile worker; the first is the primary one.
     pub locations: Vec<String>,
     /// A practice worker: HQ's demo flag.
     pub practice: bool,
     /// May sign in.
     pub active: bool,
+    /// Since when the account of a mobile worker is no more. The document stays for the name on old forms.
+    #[serde(with = "micros::option", skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// A web user who administers the node: creates projects, sees every one.
     pub server_admin: bool,
     /// When created.
@@ -404,6 +433,9 @@ pub struct Membership {
     pub active: bool,
     /// Custom data of the user in this project.
     pub user_data: BTreeMap<String, String>,
+    /// Id of the profile of the user in this project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_id: Option<String>,
     /// Ids of the user's locations; the first is the primary one.
     pub locations: Vec<String>,
     /// Since when.
@@ -489,120 +521,9 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Why a name is not possible.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NameError {
-    /// A project's.
-    #[error(
-        "{0} cannot be the name of a project: use up to 60 lower-case letters, digits and single hyphens \
-         between them"
-    )]
-    Project(String),
-    /// A mobile worker's.
-    #[error(
-        "{0} cannot be the name of a mobile worker: use up to 80 letters, digits and the signs . _ - + \
-         (without a dot at either end or two in a row)"
-    )]
-    Worker(String),
-    /// The name that phones use for practice.
-    #[error("{0} is the name of the phones' practice user and cannot be given to a worker")]
-    Reserved(String),
-    /// A web user's.
-    #[error("{0} is not an e-mail address, and web users sign in with one")]
-    Email(String),
-}
-
-/// Checks a project's name.
-pub fn project_name(name: &str) -> Result<(), NameError> {
-    let good = (1..=60).contains(&name.len())
-        && name.split('-').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        });
-    if good { Ok(()) } else { Err(NameError::Project(name.to_owned())) }
-}
-
-/// The bare name of a mobile worker in lower case, from a bare name or a wire name of this project.
-pub fn worker_name(name: &str, project: &str) -> Result<String, NameError> {
-    let lower = name.trim().to_lowercase();
-    let bare = match lower.split_once('@') {
-        Some((bare, host)) if is_host_of(host, project) => bare.to_owned(),
-        Some(_) => return Err(NameError::Worker(name.to_owned())),
-        None => lower,
-    };
-    let good = (1..=80).contains(&bare.len())
-        && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+'))
-        && !bare.starts_with('.')
-        && !bare.ends_with('.')
-        && !bare.contains("..");
-    match good {
-        true if bare == "demo_user" => Err(NameError::Reserved(bare)),
-        true => Ok(bare),
-        false => Err(NameError::Worker(name.to_owned())),
-    }
-}
-
-/// An e-mail address in lower case.
-pub fn email_name(name: &str) -> Result<String, NameError> {
-    let lower = name.trim().to_lowercase();
-    let good = match lower.split_once('@') {
-        Some((local, host)) => {
-            !local.is_empty()
-                && host.len() >= 2
-                && lower.len() <= 254
-                && !host.contains('@')
-                && !host.starts_with('.')
-                && !host.ends_with('.')
-                && !host.ends_with(&format!(".{ACCOUNT_ROOT}"))
-                && !lower.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '"' | ','))
-        }
-        None => false,
-    };
-    if good { Ok(lower) } else { Err(NameError::Email(name.to_owned())) }
-}
-
-/// `host` is `project.commcarehq.org`.
-pub(crate) fn is_host_of(host: &str, project: &str) -> bool {
-    host.strip_suffix(ACCOUNT_ROOT).and_then(|h| h.strip_suffix('.')) == Some(project)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_projects() {
-        for good in ["a", "demo", "north-1", "7"] {
-            assert_eq!(project_name(good), Ok(()), "{good}");
-        }
-        let long = "x".repeat(61);
-        for bad in ["", "Demo", "a--b", "-a", "a-", "a b", "a.b", "a/b", "é", long.as_str()] {
-            assert!(project_name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn names_of_workers() {
-        for (typed, bare) in [
-            ("amina", "amina"),
-            ("Amina", "amina"),
-            (" a.b_c-d+1 ", "a.b_c-d+1"),
-            ("amina@demo.commcarehq.org", "amina"),
-        ] {
-            assert_eq!(worker_name(typed, "demo").as_deref(), Ok(bare));
-        }
-        let bad = ["", ".a", "a.", "a..b", "a b", "a@b.org", "a@far.commcarehq.org", "ä", "a:b", "demo_user"];
-        for bad in bad {
-            assert!(worker_name(bad, "demo").is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn names_of_web_users() {
-        assert_eq!(email_name("Web@Example.com").as_deref(), Ok("web@example.com"));
-        for bad in ["", "a", "@b.org", "a@", "a@b@c", "a b@c.org", "a@demo.commcarehq.org", "a:b@c.org"] {
-            assert!(email_name(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn settings_change_by_name() {
@@ -625,7 +546,7 @@ mod tests {
                 project.text_setting(name).is_some(),
                 project.switch(name).is_some(),
                 project.list_setting(name).is_some(),
-                *name == "fuzzy_prefix_length",
+                matches!(*name, "fuzzy_prefix_length" | "user_fields" | "location_fields"),
             ];
             assert_eq!(kinds.iter().filter(|k| **k).count(), 1, "{name}");
         }

@@ -15,10 +15,12 @@ pub mod actor;
 mod api_key;
 mod auth;
 mod basic;
+pub mod custom_data;
 mod digest;
 pub mod directory;
 pub mod documents;
 mod lockout;
+mod names;
 mod nonces;
 pub mod password;
 pub mod permissions;
@@ -26,20 +28,20 @@ pub mod permit;
 pub mod present;
 mod secret;
 pub mod session;
+mod signature;
 
 pub use actor::{Actor, ActorKind, Entrance, Method};
 pub use api_key::{NewKey, new_key};
 pub use auth::{Auth, OpenError};
+pub use custom_data::{DataField, FieldError, Profile, SYSTEM_KEYS};
 pub use directory::Member;
-pub use documents::{
-    ApiKey, Credential, Membership, Profile, Project, ProjectName, Role, SettingError, User, kind,
-};
+pub use documents::{ApiKey, Credential, Membership, Project, ProjectName, Role, SettingError, User, kind};
 pub use password::{Password, PasswordError};
 pub use permissions::{Permission, PermissionSet};
 pub use permit::{
     Action, Administer, EditApps, EditData, EditGroups, EditLocations, EditTables, EditUsers, EditWebUsers,
     NodePermit, Permit, ReadAttachment, ReadAudit, ReadCase, ReadForm, Refused, RestoreData, SubmitForm,
-    UsePhone, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
+    ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

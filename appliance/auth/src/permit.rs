@@ -144,12 +144,6 @@ action!(
     /// See which apps there are. Programs of every member may, as on CommCare HQ.
     ViewApps, "see apps", [P::ViewApps], |actor, entrance| entrance == Entrance::Api || actor.has(P::ViewApps)
 );
-action!(
-    /// Use this server from a phone: keys, heartbeats, numbers.
-    UsePhone, "use this server from a phone", [P::AccessMobileEndpoints], |actor, _| {
-        actor.has(P::AccessMobileEndpoints)
-    }
-);
 
 /// Why there is no permit.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -83,6 +83,9 @@ pub enum AuthError {
     /// The password is right, and an administrator has deactivated the user: 401 (406 on phones).
     #[error("this user is deactivated")]
     Inactive,
+    /// The password is right, and the account was deleted: 401 (406 on phones).
+    #[error("this account was deleted")]
+    Deleted,
     /// The credentials are right and of no member of this project: 403.
     #[error("you are not a member of this project")]
     NotMember,

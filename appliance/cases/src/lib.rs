@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod cascade;
 pub mod changes;
+pub mod cycles;
 pub mod fold;
 pub mod ids;
 pub mod iso;

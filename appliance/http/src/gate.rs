@@ -69,18 +69,6 @@ pub async fn api<A: Action>(state: &State, request: &Request, name: &str) -> Res
     Ok(state.app.auth().permit(&actor, &project, Entrance::Api)?)
 }
 
-/// A permit by the phones' door: name and password with the request, asked for when they are missing.
-pub async fn phone<A: Action>(state: &State, request: &Request, name: &str) -> Result<Permit<A>, Problem> {
-    let Some(project) = project(state, name) else {
-        return Err(Problem::Unknown { challenge: Challenge::Basic });
-    };
-    let accept = Accept { api_key: true, ..Accept::BASIC };
-    let actor = actor(state, request, &project, accept)
-        .await
-        .map_err(|error| Problem::NotSignedIn { error, challenge: Challenge::Basic })?;
-    Ok(state.app.auth().permit(&actor, &project, Entrance::Phone)?)
-}
-
 /// Somebody at a browser.
 pub struct Visitor {
     /// Who.

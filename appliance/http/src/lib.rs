@@ -30,7 +30,7 @@ mod router;
 pub mod routes;
 
 pub use body::Inbound;
-pub use options::HttpOptions;
+pub use options::{HttpOptions, RuntimeKey};
 pub use reply::{Reply, ReplyBody};
 pub use router::Router;
 

@@ -35,6 +35,31 @@ pub struct HttpOptions {
     /// `https://host` as phones reach this place; taken from the request when absent. With `https` cookies are
     /// kept off plain connections.
     pub site: Option<String>,
+    /// Key that a web runtime signs its requests with; nothing that is signed is taken without one.
+    pub runtime_key: Option<RuntimeKey>,
+}
+
+/// A key shared with a web runtime. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RuntimeKey(Vec<u8>);
+
+impl RuntimeKey {
+    /// From the bytes of a file or an argument; line ends and blanks around it do not count. `None` when
+    /// nothing is left.
+    pub fn new(text: &[u8]) -> Option<Self> {
+        let key = text.trim_ascii();
+        (!key.is_empty()).then(|| Self(key.to_vec()))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for RuntimeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RuntimeKey")
+    }
 }
 
 /// Bodies up to this size cost nothing of `body_memory_max`.
@@ -55,6 +80,7 @@ impl Default for HttpOptions {
             drain_bytes_max: 64 << 20,
             stop_time: Duration::from_secs(10),
             site: None,
+            runtime_key: None,
         }
     }
 }

@@ -94,6 +94,12 @@ pub enum Problem {
         /// As in the address.
         project: String,
     },
+    /// A look for an update by nobody in particular, where versions depend on the location.
+    #[error("Please log in to the app to check for an update.")]
+    UpdateNeedsLogin,
+    /// A signed request that does not say for whom it is, or for nobody we know.
+    #[error("{0}")]
+    NobodyNamed(&'static str),
     /// There is no restore.
     #[error("no restore")]
     Restore(#[from] RestoreError),
@@ -197,7 +203,8 @@ impl Problem {
             Self::Bearer => self.own(StatusCode::UNAUTHORIZED, "not-signed-in"),
             Self::NotSignedIn { error, .. } => auth_facts(error),
             Self::Refused(refused) => Facts::new(StatusCode::FORBIDDEN, "not-allowed", refused.to_string()),
-            Self::NotHere { .. } => self.own(StatusCode::UNAUTHORIZED, "not-allowed"),
+            Self::UpdateNeedsLogin => self.own(StatusCode::NOT_ACCEPTABLE, "not-signed-in"),
+            Self::NotHere { .. } | Self::NobodyNamed(_) => self.own(StatusCode::UNAUTHORIZED, "not-allowed"),
             Self::Restore(error) => restore_facts(error),
             Self::Upload(error) => upload_facts(error),
             Self::Body(error) => body_facts(error),
@@ -232,6 +239,7 @@ impl Problem {
                 | AuthError::WrongKey
                 | AuthError::LockedOut { .. }
                 | AuthError::Inactive
+                | AuthError::Deleted
                 | AuthError::Stale
                 | AuthError::SessionEnded => Some(*challenge),
             },
@@ -252,6 +260,10 @@ impl Problem {
         let mut reply = match envelope {
             Envelope::Receiver => self.receiver(&facts),
             Envelope::Phone => self.phone(&facts),
+            Envelope::Api if matches!(self, Self::UpdateNeedsLogin) => {
+                let key = "app.update.not.allowed.user.logged_out";
+                json(facts.status, &serde_json::json!({ "error": key, "default_response": facts.text }))
+            }
             Envelope::Api => json(facts.status, &serde_json::json!({ "error": facts.text })),
             Envelope::Page => pages::problem(facts.status, facts.code, &facts.text),
         };
@@ -279,10 +291,19 @@ impl Problem {
         reply
     }
 
+    /// What phones call an account that is switched off or gone.
+    fn account_key(&self) -> Option<&'static str> {
+        match self {
+            Self::NotSignedIn { error: AuthError::Inactive, .. } => Some("user.deactivated"),
+            Self::NotSignedIn { error: AuthError::Deleted, .. } => Some("user.deleted"),
+            _ => None,
+        }
+    }
+
     fn receiver(&self, facts: &Facts) -> Reply {
-        if let Self::NotSignedIn { error: AuthError::Inactive, .. } = self {
+        if let Some(key) = self.account_key() {
             // The one refusal of credentials that a phone can show in its own words.
-            return inactive(&facts.text);
+            return no_account(key, &facts.text);
         }
         match facts.status {
             status if facts.is_final => openrosa(status, Nature::ProcessingFailure, &facts.text),
@@ -293,11 +314,11 @@ impl Problem {
     }
 
     fn phone(&self, facts: &Facts) -> Reply {
+        if let Some(key) = self.account_key() {
+            let shown = serde_json::json!({ "error": key, "default_response": facts.text });
+            return json(StatusCode::NOT_ACCEPTABLE, &shown);
+        }
         match self {
-            Self::NotSignedIn { error: AuthError::Inactive, .. } => json(
-                StatusCode::NOT_ACCEPTABLE,
-                &serde_json::json!({ "error": "user.deactivated", "default_response": facts.text }),
-            ),
             Self::Restore(RestoreError::StartAgain { reason }) => crate::reply::whole(
                 StatusCode::PRECONDITION_FAILED,
                 "text/xml; charset=utf-8",
@@ -320,12 +341,12 @@ impl Problem {
 }
 
 /// 406 with an error code: HQ's shape for what a phone's user can act on. The form stays on the phone.
-fn inactive(message: &str) -> Reply {
+fn no_account(key: &str, message: &str) -> Reply {
     let mut escaped = String::new();
     bolster_wire::openrosa::push_escaped(&mut escaped, message);
     let body = format!(
         "<OpenRosaResponse xmlns=\"http://openrosa.org/http/response\"><message nature=\"submit_error\">\
-         <error>user.deactivated</error><default_response>{escaped}</default_response></message>\
+         <error>{key}</error><default_response>{escaped}</default_response></message>\
          </OpenRosaResponse>"
     );
     crate::reply::whole(StatusCode::NOT_ACCEPTABLE, "text/xml; charset=utf-8", body)
@@ -348,7 +369,7 @@ fn auth_facts(error: &AuthError) -> Facts {
         AuthError::Missing | AuthError::SessionEnded | AuthError::Stale => denied("not-signed-in"),
         AuthError::Wrong | AuthError::WrongKey => denied("wrong-credentials"),
         AuthError::LockedOut { .. } => denied("locked-out"),
-        AuthError::Inactive => denied("user-inactive"),
+        AuthError::Inactive | AuthError::Deleted => denied("user-inactive"),
         AuthError::NotMember => Facts::new(StatusCode::FORBIDDEN, "not-allowed", error.to_string()),
         AuthError::Busy => busy(StatusCode::SERVICE_UNAVAILABLE),
         AuthError::Storage(_) => internal(),
@@ -405,6 +426,9 @@ fn restore_facts(error: &RestoreError) -> Facts {
             Facts::new(StatusCode::PRECONDITION_FAILED, "start-again", error.to_string())
         }
         RestoreError::NotAs { .. } => Facts::new(StatusCode::UNAUTHORIZED, "not-allowed", error.to_string()),
+        RestoreError::TooMany { .. } => {
+            Facts::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", error.to_string())
+        }
         RestoreError::Write(error) => write_facts(error),
         RestoreError::Store(_) | RestoreError::Gone => internal(),
     }

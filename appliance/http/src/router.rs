@@ -185,7 +185,12 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         RouteId::Heartbeat | RouteId::RecoveryMeasures | RouteId::PhoneKeys | RouteId::NextId => {
             Envelope::Phone
         }
-        RouteId::Restore | RouteId::Claim | RouteId::Search | RouteId::CaseFixture => Envelope::Phone,
+        RouteId::PhoneApps
+        | RouteId::Restore
+        | RouteId::CaseRestore
+        | RouteId::Claim
+        | RouteId::Search
+        | RouteId::CaseFixture => Envelope::Phone,
         RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
         | RouteId::Logout
@@ -196,11 +201,15 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::FormPage
         | RouteId::FormXml
         | RouteId::CasePage
+        | RouteId::ProblemsPage
         | RouteId::AppCode
         | RouteId::DeviceLogs
         | RouteId::AppsPage
         | RouteId::PeoplePage
         | RouteId::PeopleWorkbook
+        | RouteId::PeopleFields
+        | RouteId::PhonesPage
+        | RouteId::PersonPage
         | RouteId::GroupsPage
         | RouteId::AuditPage
         | RouteId::LocationsPage
@@ -232,6 +241,7 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::FormAttachment => resources::attachments::of_form(state, request, &found).await,
         RouteId::CaseAttachment => resources::attachments::of_case(state, request, &found).await,
         RouteId::Restore => phone::restore::restore(state, request, &found).await,
+        RouteId::CaseRestore => phone::case_restore::case_restore(state, request, &found).await,
         RouteId::Claim => phone::claim::claim(state, request, &found).await,
         RouteId::Search => phone::search::search(state, request, &found).await,
         RouteId::CaseFixture => phone::search::case_fixture(state, request, &found).await,
@@ -247,15 +257,20 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::FormPage => pages::form::form(state, request, &found).await,
         RouteId::FormXml => pages::form::xml(state, request, &found).await,
         RouteId::CasePage => pages::case::case(state, request, &found).await,
+        RouteId::ProblemsPage => pages::problems::problems(state, request, &found).await,
         RouteId::AppFile => resources::apps::download(state, request, &found).await,
         RouteId::Media => resources::apps::media(state, request, &found).await,
         RouteId::ListApps => resources::apps::list(state, request, &found).await,
+        RouteId::PhoneApps => resources::apps::of_phone(state, request).await,
         RouteId::DirectCcz => resources::apps::direct_ccz(state, request, &found).await,
         RouteId::AppCode => pages::apps::code(state, request, &found).await,
         RouteId::DeviceLogs => pages::device_logs::device_logs(state, request, &found).await,
         RouteId::AppsPage => pages::apps::apps(state, request, &found).await,
         RouteId::PeoplePage => pages::people::people(state, request, &found).await,
         RouteId::PeopleWorkbook => pages::people::download(state, request, &found).await,
+        RouteId::PeopleFields => pages::fields::fields(state, request, &found).await,
+        RouteId::PhonesPage => pages::phones::phones(state, request, &found).await,
+        RouteId::PersonPage => pages::person::person(state, request, &found).await,
         RouteId::GroupsPage => pages::groups::groups(state, request, &found).await,
         RouteId::AuditPage => pages::audit::audit(state, request, &found).await,
         RouteId::LocationsPage => pages::locations::locations(state, request, &found).await,

@@ -26,6 +26,8 @@ pub enum RouteId {
     CaseAttachment,
     /// What a phone should hold.
     Restore,
+    /// What a runtime gets that speaks with the person of a case.
+    CaseRestore,
     /// A worker takes cases.
     Claim,
     /// A worker looks for cases.
@@ -56,12 +58,16 @@ pub enum RouteId {
     FormXml,
     /// One case.
     CasePage,
+    /// What is wrong with the cases.
+    ProblemsPage,
     /// A file of a build of an app.
     AppFile,
     /// A picture, sound or film of an app.
     Media,
     /// The apps as JSON.
     ListApps,
+    /// What somebody may install, of all projects.
+    PhoneApps,
     /// A whole package.
     DirectCcz,
     /// The apps for people.
@@ -76,6 +82,12 @@ pub enum RouteId {
     PeoplePage,
     /// Its mobile workers as a workbook.
     PeopleWorkbook,
+    /// Fields of user data, and profiles.
+    PeopleFields,
+    /// Phones and what they last said.
+    PhonesPage,
+    /// One mobile worker.
+    PersonPage,
     /// Its groups.
     GroupsPage,
     /// Its locations.
@@ -113,6 +125,10 @@ pub enum Needs {
     SubmitApi,
     /// `RestoreData` by the phones' door.
     Phone,
+    /// A name and a password of somebody who may use a phone in some project.
+    Login,
+    /// A signature with the key shared with a web runtime.
+    Signed,
     /// `ReadForm` by the programs' door.
     ReadForm,
     /// `ReadCase` by the programs' door.
@@ -139,8 +155,6 @@ pub enum Needs {
     PageTables,
     /// `ReadAudit` in a browser.
     PageAudit,
-    /// `UsePhone` by the phones' door.
-    UsePhone,
 }
 
 /// One line of the table.
@@ -203,6 +217,7 @@ pub const ROUTES: &[RouteInfo] = &[
     ),
     route(RouteId::Restore, "/a/{project}/phone/restore", READ, Needs::Phone),
     route(RouteId::Restore, "/a/{project}/phone/restore/{app_id}", READ, Needs::Phone),
+    route(RouteId::CaseRestore, "/a/{project}/phone/case_restore/{case_id}", READ, Needs::Signed),
     route(RouteId::Claim, "/a/{project}/phone/claim-case", "POST", Needs::Phone),
     route(RouteId::Search, "/a/{project}/phone/search", READ_OR_POST, Needs::Phone),
     route(RouteId::Search, "/a/{project}/phone/search/{app_id}", READ_OR_POST, Needs::Phone),
@@ -211,12 +226,14 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::ServerUp, "/serverup.txt", READ, Needs::Nothing),
     route(RouteId::Health, "/healthz", READ, Needs::Nothing),
     route(RouteId::Metrics, "/metrics", READ, Needs::Nothing),
+    route(RouteId::PhoneApps, "/phone/list_apps", READ, Needs::Login),
     route(RouteId::Login, "/login", "GET, HEAD, POST", Needs::Nothing),
     route(RouteId::Logout, "/logout", "GET, HEAD, POST", Needs::Nothing),
     route(RouteId::Landing, "/", READ, Needs::Nothing),
     route(RouteId::Style, "/static/bolster.css", READ, Needs::Nothing),
     route(RouteId::ProjectHome, "/a/{project}", READ, Needs::Nothing),
     route(RouteId::ProjectPage, "/a/{project}/data", READ, Needs::ViewPages),
+    route(RouteId::ProblemsPage, "/a/{project}/data/problems", READ, Needs::PageCase),
     route(RouteId::FormPage, "/a/{project}/reports/form_data/{form_id}", READ, Needs::PageForm),
     route(RouteId::FormXml, "/a/{project}/reports/form_data/{form_id}/download", READ, Needs::PageForm),
     route(RouteId::AppFile, "/a/{project}/apps/download/{app_id}/{path}", READ, Needs::Nothing),
@@ -229,6 +246,9 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::AppsPage, "/a/{project}/apps", READ, Needs::PageApps),
     route(RouteId::PeoplePage, "/a/{project}/people", READ_OR_POST, Needs::PageUsers),
     route(RouteId::PeopleWorkbook, "/a/{project}/people/workbook", READ, Needs::PageUsers),
+    route(RouteId::PeopleFields, "/a/{project}/people/fields", READ_OR_POST, Needs::PageUsers),
+    route(RouteId::PhonesPage, "/a/{project}/people/devices", READ, Needs::PageUsers),
+    route(RouteId::PersonPage, "/a/{project}/people/{user_id}", READ_OR_POST, Needs::PageUsers),
     route(RouteId::GroupsPage, "/a/{project}/groups", READ_OR_POST, Needs::PageGroups),
     route(RouteId::LocationsPage, "/a/{project}/locations", READ_OR_POST, Needs::PageLocations),
     route(RouteId::LocationsWorkbook, "/a/{project}/locations/workbook", READ, Needs::PageLocations),
@@ -238,10 +258,10 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::AppCode, "/i/{code}", READ, Needs::Nothing),
     route(RouteId::DeviceLogs, "/a/{project}/reports/device_logs", READ, Needs::PageForm),
     route(RouteId::Media, "/hq/multimedia/file/{class}/{media_id}/{name}", READ, Needs::Nothing),
-    route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::UsePhone),
+    route(RouteId::Heartbeat, "/a/{project}/phone/heartbeat/{app_id}", READ, Needs::Phone),
     route(RouteId::RecoveryMeasures, "/a/{project}/phone/recovery_measures/{app_id}", READ, Needs::Nothing),
-    route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::UsePhone),
-    route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::UsePhone),
+    route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::Phone),
+    route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::Phone),
     route(RouteId::CasePage, "/a/{project}/reports/case_data/{case_id}", READ, Needs::PageCase),
 ];
 

@@ -1,12 +1,12 @@
 //! From what was typed to what is done, and from what came of it to what is printed.
 
 use crate::cli::{
-    ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, CreateLocationType, FormCommand, GroupCommand,
-    ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProjectCommand, RoleCommand,
-    SearchCommand, ShardsCommand, TableCommand, UserCommand,
+    ApiKeyCommand, AppCommand, CaseCommand, Cli, Command, CreateLocationType, FieldCommand, FormCommand,
+    GroupCommand, ImportFile, LocationCommand, LocationTypeCommand, LogCommand, OneVersion, ProfileCommand,
+    ProjectCommand, RoleCommand, SearchCommand, ShardsCommand, TableCommand, UserCommand,
 };
 use crate::control;
-use crate::control::protocol::{NewUser, PlaceRequest, Reply, Request};
+use crate::control::protocol::{DataRequest, FieldChange, NewUser, PlaceRequest, Reply, Request};
 use crate::{bench, output, password, serve, submit};
 use anyhow::{Context, Result, anyhow};
 use base64::Engine;
@@ -14,7 +14,7 @@ use bolster_env::{OsRandom, SystemClock};
 use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
-use bolster_usecases::admin::user_sheet::UserChange;
+use bolster_usecases::admin::workers::UserChange;
 use bolster_usecases::nouns::LocationType;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -97,6 +97,7 @@ fn location_request(command: &LocationCommand) -> Result<Request> {
             place(&new.project, PlaceRequest::TypeCreate(location_type(new)))
         }
         LocationCommand::Type(LocationTypeCommand::List(of)) => place(&of.project, PlaceRequest::TypeList),
+        LocationCommand::Field(command) => field_request(command, true),
         LocationCommand::Create(new) => {
             let location = NewLocation {
                 site_code: new.code.clone(),
@@ -227,6 +228,9 @@ fn request(command: &Command) -> Result<Request> {
         Command::Case(CaseCommand::Show { id, project, history }) => {
             Request::CaseShow { id: id.clone(), project: project.clone(), history: *history }
         }
+        Command::Case(CaseCommand::Problems { project }) => {
+            Request::CaseProblems { project: project.clone() }
+        }
         Command::Search(SearchCommand { project, queries, types, explain }) => Request::Search {
             project: project.clone(),
             queries: queries.clone(),
@@ -259,6 +263,7 @@ fn app_request(command: &AppCommand) -> Result<Request> {
         version: version.version,
         released,
         notes: version.notes.clone(),
+        location: version.location.clone(),
     };
     Ok(match command {
         AppCommand::Import { project, file, name, notes } => Request::AppImport {
@@ -280,14 +285,69 @@ fn app_request(command: &AppCommand) -> Result<Request> {
     })
 }
 
+fn data_request(project: &str, request: DataRequest) -> Request {
+    Request::Data { project: project.to_owned(), request }
+}
+
+/// Of users, or of locations.
+fn field_request(command: &FieldCommand, location: bool) -> Request {
+    match command {
+        FieldCommand::Set(field) => {
+            let change = FieldChange {
+                slug: field.key.clone(),
+                label: field.label.clone(),
+                required: field.required,
+                required_web: field.required_web,
+                choices: (field.any || !field.choices.is_empty() || field.pattern.is_some())
+                    .then(|| field.choices.clone()),
+                pattern: if field.any || !field.choices.is_empty() {
+                    Some(String::new())
+                } else {
+                    field.pattern.clone()
+                },
+                pattern_message: field.message.clone(),
+            };
+            data_request(&field.project, DataRequest::FieldSet { location, change })
+        }
+        FieldCommand::List(of) => data_request(&of.project, DataRequest::FieldList { location }),
+        FieldCommand::Remove { project, key } => {
+            data_request(project, DataRequest::FieldRemove { location, slug: key.clone() })
+        }
+    }
+}
+
+fn profile_request(command: &ProfileCommand) -> Request {
+    match command {
+        ProfileCommand::Set { project, name, values } => {
+            let values = values.iter().cloned().collect();
+            data_request(project, DataRequest::ProfileSet { name: name.clone(), values })
+        }
+        ProfileCommand::List(of) => data_request(&of.project, DataRequest::ProfileList),
+        ProfileCommand::Remove { project, name } => {
+            data_request(project, DataRequest::ProfileRemove { name: name.clone() })
+        }
+    }
+}
+
 fn user_request(command: &UserCommand) -> Result<Request> {
     Ok(match command {
+        UserCommand::Field(command) => field_request(command, false),
+        UserCommand::Profile(command) => profile_request(command),
+        UserCommand::Delete { user, confirm } => Request::UserDelete {
+            project: user.project.clone(),
+            name: user.name.clone(),
+            confirm: confirm.clone(),
+        },
+        UserCommand::Undelete(user) => {
+            Request::UserUndelete { project: user.project.clone(), name: user.name.clone() }
+        }
         UserCommand::Create(user) => Request::UserCreate(NewUser {
             project: user.project.clone(),
             name: user.name.clone(),
             web: user.web,
             admin: user.admin,
             role: user.role.clone(),
+            profile: user.profile.clone(),
             data: user.user_data.iter().cloned().collect(),
             locations: user.locations.clone(),
             groups: user.groups.clone(),
@@ -303,7 +363,10 @@ fn user_request(command: &UserCommand) -> Result<Request> {
         UserCommand::Set(user) => {
             let locations = (user.no_location || !user.locations.is_empty()).then(|| user.locations.clone());
             let data = user.user_data.iter().cloned().collect();
-            let change = UserChange { locations, role: user.role.clone(), data, ..UserChange::default() };
+            let groups = (user.no_group || !user.groups.is_empty()).then(|| user.groups.clone());
+            let profile = if user.no_profile { Some(String::new()) } else { user.profile.clone() };
+            let role = user.role.clone();
+            let change = UserChange { locations, groups, role, profile, data, ..UserChange::default() };
             Request::UserSet { project: user.project.clone(), name: user.name.clone(), change }
         }
         UserCommand::Import(from) => {

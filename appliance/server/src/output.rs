@@ -1,6 +1,6 @@
 //! Turns results into text for people. Results are JSON, the same that `--json` prints.
 
-use crate::control::protocol::{PlaceRequest, Request};
+use crate::control::protocol::{DataRequest, PlaceRequest, Request};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -17,6 +17,12 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::UserSetActive { active: false, .. } => {
             format!("{} can no longer sign in", string(value, "username"))
         }
+        Request::UserDelete { .. } => match number(value, "open_cases") {
+            0 => format!("{} is deleted", string(value, "username")),
+            cases => format!("{} is deleted, and still owns {cases} open cases", string(value, "username")),
+        },
+        Request::UserUndelete { .. } => format!("{} can sign in again", string(value, "username")),
+        Request::Data { request, .. } => data(request, value),
         Request::UserPassword { .. } => format!("{} has a new password", string(value, "username")),
         Request::UserSet { name, .. } => format!("{name} is changed"),
         Request::UserImport { .. } => imported(value, &[("users", "workers")]),
@@ -37,6 +43,13 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::Audit { .. } => table(value, "acts", &["lsn", "at", "actor", "action", "id", "changed"]),
         Request::AppImport { .. } => string(value, "id"),
         Request::AppList { .. } => table(value, "apps", &["name", "project", "newest", "released", "id"]),
+        Request::AppRelease { location: Some(place), version, released, .. } => {
+            let name = string(value, "name");
+            match released {
+                true => format!("phones at {place} and below get version {version} of {name}"),
+                false => format!("phones at {place} get the same version of {name} as others"),
+            }
+        }
         Request::AppRelease { .. } => match value["released_version"].as_u64() {
             Some(version) => format!("phones get version {version} of {}", string(value, "name")),
             None => format!("no version of {} is released", string(value, "name")),
@@ -45,6 +58,7 @@ pub fn text(request: &Request, value: &Value) -> String {
         Request::Place { request, .. } => place(request, value),
         Request::FormShow { .. } => form(value),
         Request::CaseShow { .. } => case(value),
+        Request::CaseProblems { .. } => problems(value),
         Request::Search { .. } => found(value),
         Request::LogTail { .. } => entry(value),
         Request::LogVerify => format!(
@@ -80,6 +94,19 @@ fn imported(value: &Value, what: &[(&str, &str)]) -> String {
     };
     let head = if value["checked_only"] == true { "nothing is wrong; it would make\n" } else { "" };
     format!("{head}{}", what.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn data(request: &DataRequest, value: &Value) -> String {
+    match request {
+        DataRequest::FieldSet { .. } => format!("{} is declared", string(value, "field")),
+        DataRequest::FieldList { .. } => {
+            table(value, "fields", &["key", "label", "required", "required_web", "choices", "pattern"])
+        }
+        DataRequest::FieldRemove { .. } => format!("{} is no field any more", string(value, "field")),
+        DataRequest::ProfileSet { .. } => string(value, "id"),
+        DataRequest::ProfileList => table(value, "profiles", &["name", "values", "id"]),
+        DataRequest::ProfileRemove { .. } => format!("{} is removed", string(value, "name")),
+    }
 }
 
 fn place(request: &PlaceRequest, value: &Value) -> String {
@@ -179,6 +206,23 @@ fn found(value: &Value) -> String {
     let steps = value["steps"].as_array().into_iter().flatten();
     for (number, step) in steps.enumerate() {
         let _ = writeln!(text, "{}{}. {}", if number == 0 { "\n" } else { "" }, number + 1, plain(step));
+    }
+    text
+}
+
+/// Rings of cases.
+fn problems(value: &Value) -> String {
+    let mut text = String::new();
+    for ring in value["cycles"].as_array().into_iter().flatten() {
+        let cases = ring.as_array().map_or(0, Vec::len);
+        let what = if cases == 1 { "a case indexes itself" } else { "cases index each other in a ring" };
+        let _ = writeln!(text, "{what}: {}", plain(ring));
+    }
+    if text.is_empty() {
+        text.push_str("nothing is wrong with the cases\n");
+    }
+    if value["partial"] == true {
+        text.push_str("there were too many indices to look at all of them\n");
     }
     text
 }

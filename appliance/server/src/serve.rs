@@ -7,7 +7,7 @@ use crate::demo;
 use crate::sweep::Sweep;
 use anyhow::{Context, Result, bail};
 use bolster_env::{Env, RealDisk};
-use bolster_http::HttpOptions;
+use bolster_http::{HttpOptions, RuntimeKey};
 use bolster_usecases::Appliance;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -71,7 +71,8 @@ fn serve(appliance: &Appliance, data: &Path, command: &ServeCommand) -> Result<(
         .build()
         .context("the threads for requests could not be started")?;
     let address = listener.local_addr()?;
-    let options = HttpOptions { site: site(command)?, ..HttpOptions::default() };
+    let options =
+        HttpOptions { site: site(command)?, runtime_key: runtime_key(command)?, ..HttpOptions::default() };
     let result = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -98,6 +99,14 @@ fn serve(appliance: &Appliance, data: &Path, command: &ServeCommand) -> Result<(
     });
     drop(control);
     result
+}
+
+/// The key shared with a web runtime.
+fn runtime_key(command: &ServeCommand) -> Result<Option<RuntimeKey>> {
+    let Some(path) = &command.runtime_key else { return Ok(None) };
+    let text = std::fs::read(path).with_context(|| format!("the key {} cannot be read", path.display()))?;
+    let key = RuntimeKey::new(&text);
+    Ok(Some(key.with_context(|| format!("{} holds no key: it is empty", path.display()))?))
 }
 
 /// `https://host` that people use, if it is another than the one listened on.

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod apps;
+pub mod case_problems;
 pub mod change_forms;
 pub mod claim_case;
 pub mod nouns;
@@ -44,6 +45,7 @@ struct Inner {
     apps: apps::AppsCache,
     nouns: nouns::NounCache,
     bases: restore::BaseCache,
+    problems: case_problems::ProblemCache,
     /// Lists of tokens are read, changed and written: one at a time.
     sync: std::sync::Mutex<()>,
     /// Administrative acts look first and write then: one at a time.
@@ -86,6 +88,7 @@ impl Appliance {
             apps: apps::AppsCache::default(),
             nouns: nouns::NounCache::default(),
             bases: restore::BaseCache::default(),
+            problems: case_problems::ProblemCache::default(),
             sync: std::sync::Mutex::new(()),
             admin: std::sync::Mutex::new(()),
         })))
@@ -123,6 +126,9 @@ impl Appliance {
     }
     pub(crate) fn bases(&self) -> &restore::BaseCache {
         &self.0.bases
+    }
+    pub(crate) fn problem_cache(&self) -> &case_problems::ProblemCache {
+        &self.0.problems
     }
     pub(crate) fn sync_turn(&self) -> std::sync::MutexGuard<'_, ()> {
         self.0.sync.lock().unwrap_or_else(|e| e.into_inner())

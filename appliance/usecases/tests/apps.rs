@@ -1,7 +1,7 @@
 //! A simulated disk loses power before every call while apps are taken in and numbers are given. What it leaves
 //! behind holds every acknowledged version whole, any other one whole or not at all, and no number twice.
 
-use bolster_auth::{Administer, EditApps, EditUsers, Permit, Project, UsePhone};
+use bolster_auth::{Administer, EditApps, EditUsers, Permit, Project, RestoreData};
 use bolster_env::{Env, Image, SeededRandom, SimClock, SimDisk};
 use bolster_model::Timestamp;
 use bolster_store::{LogOptions, StoreOptions};
@@ -56,7 +56,7 @@ fn import(app: &Appliance, version: u32) -> Result<(), ImportError> {
 }
 
 fn next(app: &Appliance) -> u64 {
-    let permit: Permit<UsePhone> = app.auth().operator_permit("test", &project(app).expect("made first"));
+    let permit: Permit<RestoreData> = app.auth().operator_permit("test", &project(app).expect("made first"));
     app.next_number(&permit, "pool", None).expect("a number")
 }
 
@@ -151,7 +151,7 @@ fn who_may_not_edit_apps_gets_no_permit() {
     let nobody = app.auth().nobody(&project);
     let entrance = bolster_auth::Entrance::Page;
     assert!(app.auth().permit::<EditApps>(&nobody, &project, entrance).is_err());
-    assert!(app.auth().permit::<UsePhone>(&nobody, &project, entrance).is_err());
+    assert!(app.auth().permit::<RestoreData>(&nobody, &project, entrance).is_err());
     assert!(app.auth().permit::<EditUsers>(&nobody, &project, entrance).is_err());
     assert!(app.auth().permit::<Administer>(&nobody, &project, entrance).is_err());
     app.close();

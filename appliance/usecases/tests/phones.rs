@@ -163,6 +163,7 @@ impl World {
             data: Default::default(),
             locations: Vec::new(),
             groups: Vec::new(),
+            profile: None,
             practice: false,
             id: Some(name.to_owned()),
             password: Some(Password::new("correct horse")),

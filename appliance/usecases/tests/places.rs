@@ -69,6 +69,7 @@ impl World {
             data: Default::default(),
             locations: texts(locations),
             groups: texts(groups),
+            profile: None,
             practice: false,
             id: None,
             password: Some(Password::new("correct horse")),

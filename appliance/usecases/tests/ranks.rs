@@ -29,6 +29,7 @@ fn new(name: &str, role: Option<&str>) -> NewUser {
         data: Default::default(),
         locations: Vec::new(),
         groups: Vec::new(),
+        profile: None,
         practice: false,
         id: None,
         password: Some(Password::new(PASSWORD)),

@@ -233,6 +233,7 @@ fn people_sign_in_and_wrong_passwords_lock() {
         data: Default::default(),
         locations: Vec::new(),
         groups: Vec::new(),
+        profile: None,
         practice: false,
         id: None,
         password: Some(Password::new("right")),

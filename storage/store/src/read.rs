@@ -73,6 +73,15 @@ pub struct CasePage {
     pub next: Option<Vec<u8>>,
 }
 
+/// Some of all links between cases.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkPage {
+    /// Source and target.
+    pub links: Vec<(CaseId, CaseId)>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Vec<u8>>,
+}
+
 /// Keys and values in order.
 pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -98,6 +107,30 @@ pub trait ReadExt: Read {
     fn form(&self, project: ProjectId, id: &FormId) -> Result<Option<FormRow>, StoreError> {
         let row = self.get(Table::Forms, route_of(id.as_str()), &id_key(id.as_str(), project))?;
         row.map(|value| decoded("forms", forms::decode(id, &value))).transpose()
+    }
+
+    /// Links between cases of a project, in pages by target: source and target. Links of deleted cases may be
+    /// among them.
+    fn case_links(
+        &self,
+        project: ProjectId,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<LinkPage, StoreError> {
+        let range = ScanRange { prefix: Vec::new(), after, reverse: false, limit };
+        let rows = self.scan(Table::CaseReferrers, None, &range)?;
+        let next = (rows.len() == limit).then(|| rows.last().map(|(key, _)| key.clone())).flatten();
+        let mut links = Vec::new();
+        for (key, _) in &rows {
+            let end = key.iter().position(|b| *b == 0).ok_or_else(|| odd_key("case_referrers"))?;
+            let len = end + 17;
+            if key.get(..len).and_then(project_at_end) != Some(project) {
+                continue;
+            }
+            let (source, _) = links::referrer_of(key, len).ok_or_else(|| odd_key("case_referrers"))?;
+            links.push((source, CaseId(text(key[..end].to_vec())?)));
+        }
+        Ok(LinkPage { links, next })
     }
 
     /// Projects in which a form of this id exists.

@@ -123,6 +123,7 @@ impl Server {
             data: Default::default(),
             locations: Vec::new(),
             groups: Vec::new(),
+            profile: None,
             practice: false,
             id: None,
             password: Some(Password::new(PASSWORD)),

@@ -12,6 +12,7 @@ use bolster_auth::{
     Role, User, kind,
 };
 use bolster_env::{Clock, Env, OsRandom, SimClock, SimDisk, SystemClock};
+use bolster_http::{HttpOptions, RuntimeKey};
 use bolster_model::{AdminDocument, CaseId, FormId, ProjectId};
 use bolster_store::{LogOptions, StoreOptions};
 use bolster_usecases::admin::users::NewUser;
@@ -29,6 +30,8 @@ use crate::observe::Observer;
 const SETUP_TIME: &str = "2020-01-01T00:00:00Z";
 /// Who does what a scenario names nobody for.
 const OPERATOR: &str = "operator";
+/// Key that a web runtime shares with the server.
+pub const RUNTIME_KEY: &str = "secretkey";
 /// Settings of projects that scenarios use, all off unless they say otherwise.
 const PROJECT_SWITCHES: [&str; 4] =
     ["secure_submissions", "auto_close_extensions", "case_attachments", "forbid_user_mismatch"];
@@ -109,7 +112,9 @@ impl World {
         let address = listener.local_addr()?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let served = appliance.clone();
-        runtime.spawn(bolster_http::serve(listener, served, async {
+        let options =
+            HttpOptions { runtime_key: RuntimeKey::new(RUNTIME_KEY.as_bytes()), ..HttpOptions::default() };
+        runtime.spawn(bolster_http::serve_with(listener, served, options, async {
             // An error means that the world is gone, which is as good.
             let _ = stopped.await;
         }));
@@ -200,6 +205,7 @@ impl World {
             data: Default::default(),
             locations: Vec::new(),
             groups: Vec::new(),
+            profile: None,
             practice: PRACTICE.iter().any(|key| user[*key] == true),
             id: text("id"),
             password: text("password").map(Password::new),

@@ -28,7 +28,8 @@ pub async fn apps(state: &State, request: &Request, found: &Found<'_>) -> Result
     let name = found.text("project").unwrap_or_default();
     let visitor = gate::visitor(state, request, &name).await?;
     let permit = visitor.permit::<ViewApps>(state)?;
-    let apps = state.blocking(move |app| Ok(app.list_apps(&permit)?)).await?;
+    let id = visitor.project.id;
+    let (apps, nouns) = state.blocking(move |app| Ok((app.list_apps(&permit)?, app.nouns(id)?))).await?;
     let project = &*visitor.project;
     let content = html! {
         h1 { "Apps" }
@@ -43,6 +44,10 @@ pub async fn apps(state: &State, request: &Request, found: &Found<'_>) -> Result
                     @match app.newest(true) {
                         Some(version) => { " · version " (version) " is released" }
                         None => { " · no version is released yet" }
+                    }
+                    @for release in &app.at_locations {
+                        @let place = nouns.locations.get(&release.location).map_or("–", |l| l.name.as_str());
+                        div .small { "Workers at " bdi { (place) } " and below get version " (release.version) }
                     }
                     @for build in app.builds.iter().rev() {
                         div .small {
@@ -74,10 +79,14 @@ async fn installed(
     let profile = request.query("profile").map(|p| p.into_owned());
     let find = move |app: &Appliance| -> Result<_, Problem> {
         let latest = app.app(project.id, &id)?.map(|_| Target::Release);
-        let wanted = Wanted { latest, profile: profile.as_deref() };
+        let wanted = Wanted { latest, profile: profile.as_deref(), version: None };
         let build = app.find_build(project.id, &id, &wanted)?.ok_or_else(no_app)?;
         let base = format!("/a/{}/apps/download", project.name);
         let path = match latest {
+            // Who installs has not signed in, and cannot say where he works.
+            Some(_) if !build.app.at_locations.is_empty() => {
+                format!("{base}/{}/media_profile.ccpr", build.entry.id)
+            }
             Some(_) if build.build.profile.is_empty() => {
                 format!("{base}/{}/media_profile.ccpr?latest=true", build.app.id)
             }
@@ -98,8 +107,16 @@ pub async fn code(state: &State, request: &Request, found: &Found<'_>) -> Result
     let code = found.text("code").unwrap_or_default().into_owned();
     let (project, app_id) =
         state.blocking(move |app| Ok(app.app_of_code(&code)?)).await?.ok_or_else(no_app)?;
-    let path = format!("/a/{project}/apps/download/{app_id}/media_profile.ccpr?latest=true");
-    let address = format!("{}{path}", state.site(request));
+    let find = move |app: &Appliance| -> Result<String, Problem> {
+        let base = format!("/a/{project}/apps/download");
+        let newest = format!("{base}/{app_id}/media_profile.ccpr?latest=true");
+        let project = app.auth().project_named(&project).ok_or_else(no_app)?;
+        let wanted = Wanted { latest: Some(Target::Release), ..Wanted::default() };
+        let build = app.find_build(project.id, &app_id, &wanted)?;
+        let apart = build.filter(|build| !build.app.at_locations.is_empty());
+        Ok(apart.map_or(newest, |build| format!("{base}/{}/media_profile.ccpr", build.entry.id)))
+    };
+    let address = format!("{}{}", state.site(request), state.blocking(find).await?);
     let mut reply = empty(StatusCode::FOUND);
     reply.headers_mut().insert(LOCATION, header_value(&address));
     Ok(reply)

@@ -49,6 +49,19 @@ impl Posted {
             .collect()
     }
 
+    /// Names without a beginning, and texts, of the fields that begin so; of several, the last.
+    pub fn beginning<'p>(&'p self, begin: &'p str) -> impl Iterator<Item = (String, String)> + 'p {
+        self.0.iter().filter_map(move |(name, value)| {
+            let name = name.strip_prefix(begin)?;
+            Some((name.to_owned(), String::from_utf8_lossy(value).trim().to_owned()))
+        })
+    }
+
+    /// The form has a field of this name, empty or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
     /// A box that may be ticked.
     pub fn ticked(&self, name: &str) -> bool {
         !self.text(name).is_empty()

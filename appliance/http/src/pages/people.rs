@@ -2,18 +2,24 @@
 
 use crate::gate;
 use crate::pages::manage::{Outcome, Posted, allowed, csrf, imported, needed, outcome, show, workbook};
+use crate::pages::person::{field_input, posted_data, profile_choice};
+use crate::pages::words::maybe_time;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::router::State;
 use crate::routes::Found;
 use bolster_auth::permissions::preset_role;
-use bolster_auth::{EditUsers, Member, Password, Permit, ViewUsers};
+use bolster_auth::{EditUsers, Member, Password, Permit, Project, User, ViewUsers};
 use bolster_usecases::Appliance;
 use bolster_usecases::admin::import::ImportHow;
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::nouns::Nouns;
 use maud::{Markup, html};
+use std::sync::Arc;
+
+/// Deleted workers that are shown.
+const GONE_MAX: usize = 200;
 
 /// `GET /a/{project}/people/`, and what its forms do.
 pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> Result<Reply, Problem> {
@@ -30,14 +36,21 @@ pub async fn people(state: &State, request: &mut Request, found: &Found<'_>) -> 
     let project = visitor.project.clone();
     let nouns = state.blocking(move |app| Ok(app.nouns(project.id)?)).await?;
     let members = state.app.auth().members(visitor.project.id);
+    let gone = state.app.auth().deleted_workers(visitor.project.id);
     let csrf = csrf(state, request).await?;
     let content = html! {
         p .small { "Mobile workers sign in on phones with a bare name, web users here with an e-mail address." }
         p { a href={ "/a/" (visitor.project.name) "/people/workbook/" } { "The mobile workers as a workbook" } }
-        ul .list {
-            @for member in &members { (line(member, &nouns, edit.is_some().then_some(&csrf))) }
+        p {
+            a href={ "/a/" (visitor.project.name) "/people/fields/" } { "Fields and profiles" } " · "
+            a href={ "/a/" (visitor.project.name) "/people/devices/" } { "Phones" }
         }
-        @if edit.is_some() { (create(&csrf, &nouns)) }
+        ul .list {
+            @for member in &members {
+                (line(&visitor.project, member, &nouns, edit.is_some().then_some(&csrf)))
+            }
+        }
+        @if edit.is_some() { (create(&visitor.project, &csrf, &nouns)) (deleted(&gone, &csrf)) }
     };
     Ok(show(request, &visitor, "People", came.as_ref(), &content))
 }
@@ -60,7 +73,8 @@ fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &mut Posted) -> Resu
                 admin: false,
                 server_admin: false,
                 role: None,
-                data: Default::default(),
+                profile: Some(posted.text("profile")).filter(|profile| !profile.is_empty()),
+                data: posted_data(posted),
                 locations: posted.all("location"),
                 groups: posted.all("group"),
                 practice: false,
@@ -72,6 +86,7 @@ fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &mut Posted) -> Resu
         "activate" => outcome(app.set_user_active(permit, &name, true)),
         "deactivate" => outcome(app.set_user_active(permit, &name, false)),
         "password" => outcome(app.set_password(permit, &name, &Password::new(posted.text("password")))),
+        "undelete" => outcome(app.undelete_worker(permit, &posted.text("id"))),
         "import" => {
             let check = posted.ticked("check");
             let how = ImportHow { check, replace: false };
@@ -87,7 +102,7 @@ fn act(app: &Appliance, permit: &Permit<EditUsers>, posted: &mut Posted) -> Resu
     }
 }
 
-fn line(member: &Member, nouns: &Nouns, csrf: Option<&Markup>) -> Markup {
+fn line(project: &Project, member: &Member, nouns: &Nouns, csrf: Option<&Markup>) -> Markup {
     let user = &member.user;
     let (active, admin, role, places) = match &member.membership {
         Some(m) => (m.active && user.active, m.is_admin, &m.role, &m.locations),
@@ -103,7 +118,11 @@ fn line(member: &Member, nouns: &Nouns, csrf: Option<&Markup>) -> Markup {
     let about: Vec<&str> = places.chain(groups).collect();
     html! {
         li {
-            bdi { strong { (user.username) } } " "
+            @if user.is_web() {
+                bdi { strong { (user.username) } } " "
+            } @else {
+                a href={ "/a/" (project.name) "/people/" (user.id) "/" } { bdi { strong { (user.username) } } } " "
+            }
             span .label { @if user.is_web() { "web" } @else { "mobile" } } " "
             @if !role.is_empty() { span .label { (role) } " " }
             @if !active { span .label.bad { "deactivated" } }
@@ -133,7 +152,30 @@ fn line(member: &Member, nouns: &Nouns, csrf: Option<&Markup>) -> Markup {
     }
 }
 
-fn create(csrf: &Markup, nouns: &Nouns) -> Markup {
+/// Accounts that are no more.
+fn deleted(gone: &[Arc<User>], csrf: &Markup) -> Markup {
+    html! {
+        @if !gone.is_empty() {
+            details {
+                summary { "Deleted workers" }
+                ul .list {
+                    @for user in gone.iter().take(GONE_MAX) {
+                        li {
+                            bdi { (user.username) } " " span .small { (maybe_time(user.deleted_at)) }
+                            form .row method="post" {
+                                (csrf)
+                                input type="hidden" name="id" value=(user.id);
+                                button name="action" value="undelete" { "Bring back" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn create(project: &Project, csrf: &Markup, nouns: &Nouns) -> Markup {
     let places = nouns.locations.all().iter().filter(|l| !l.archived);
     html! {
         h2 #new { "A new mobile worker" }
@@ -153,6 +195,8 @@ fn create(csrf: &Markup, nouns: &Nouns) -> Markup {
                 option value="" { "none" }
                 @for group in &nouns.groups { option value=(group.name) { (group.name) } }
             }
+            (profile_choice(project, None))
+            @for field in &project.user_fields { (field_input(field, "", None)) }
             button name="action" value="create" { "Create" }
         }
         h2 #import { "Many at once, from a workbook" }

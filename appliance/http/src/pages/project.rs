@@ -9,8 +9,8 @@ use crate::request::Request;
 use crate::router::State;
 use crate::routes::Found;
 use bolster_auth::{
-    Project, ReadAudit, ReadCase, ReadForm, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables,
-    ViewUsers,
+    Permit, Project, ReadAudit, ReadCase, ReadForm, ViewApps, ViewGroups, ViewLocations, ViewPages,
+    ViewTables, ViewUsers,
 };
 use bolster_model::{Case, CaseId, FormRow};
 use bolster_store::ReadExt;
@@ -38,6 +38,8 @@ struct Shown {
     lines: Vec<Line>,
     cases: Vec<Case>,
     older: Option<u64>,
+    /// Rings of cases.
+    problems: usize,
 }
 
 /// `GET /a/{project}/data/`; `?before=` a log position shows what came before it.
@@ -46,14 +48,19 @@ pub async fn project(state: &State, request: &Request, found: &Found<'_>) -> Res
     let visitor = gate::visitor(state, request, &name).await?;
     visitor.permit::<ViewPages>(state)?;
     visitor.permit::<ReadForm>(state)?;
-    visitor.permit::<ReadCase>(state)?;
+    let cases = visitor.permit::<ReadCase>(state)?;
     let before = request.query("before").and_then(|v| v.parse().ok());
     let project = visitor.project.clone();
-    let shown = state.blocking(move |app| shown(app, &project, before)).await?;
+    let shown = state.blocking(move |app| shown(app, &project, &cases, before)).await?;
     Ok(render(state, &visitor, &shown, before.is_some()))
 }
 
-fn shown(app: &Appliance, project: &Project, before: Option<u64>) -> Result<Shown, Problem> {
+fn shown(
+    app: &Appliance,
+    project: &Project,
+    permit: &Permit<ReadCase>,
+    before: Option<u64>,
+) -> Result<Shown, Problem> {
     let view = app.store().view();
     let recent = view.recent_forms(project.id, before, FORMS)?;
     let older = if recent.len() == FORMS { recent.last().map(|r| r.lsn) } else { None };
@@ -76,7 +83,8 @@ fn shown(app: &Appliance, project: &Project, before: Option<u64>) -> Result<Show
         let (name, user) = about(app, &row)?;
         lines.push(Line { row, name, user, cases: touched });
     }
-    Ok(Shown { lines, cases, older })
+    let problems = app.case_problems(permit)?.cycles.len();
+    Ok(Shown { lines, cases, older, problems })
 }
 
 /// Name of a form and of who filled it in, as the form says.
@@ -113,6 +121,11 @@ fn render(state: &State, visitor: &Visitor, shown: &Shown, is_older: bool) -> Re
             @if sees_apps { a href={ "/a/" (project.name) "/apps/" } { "Apps for phones" } " · " }
             a href={ "/a/" (project.name) "/reports/device_logs/" } { "Logs of phones" }
             @for (path, title) in places { " · " a href={ "/a/" (project.name) "/" (path) "/" } { (title) } }
+        }
+        @if shown.problems > 0 {
+            div .mistake role="status" {
+                p { a href={ "/a/" (project.name) "/data/problems/" } { "Cases that index themselves: " (shown.problems) } }
+            }
         }
         @if shown.lines.is_empty() && !is_older {
             p { "No form has arrived yet. Phones of this project send theirs to" }

@@ -1,6 +1,6 @@
 //! `…/phone/restore/`: what a phone should hold, streamed while it is computed.
 
-use super::permit;
+use super::{permit, signed};
 use crate::coding::{Coder, Coding};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
@@ -22,8 +22,17 @@ const ID_CHARS_MAX: usize = 255;
 /// `GET …/phone/restore/`, `GET …/phone/restore/{app_id}/`.
 pub async fn restore(state: &State, request: &Request, found: &Found<'_>) -> Result<Reply, Problem> {
     let name = found.text("project").unwrap_or_default();
-    let permit = permit(state, request, &name).await?;
     let asked = asked(request, found);
+    let permit = match signed(state, request, &name)? {
+        Some(permit) => {
+            // A web runtime is nobody itself.
+            let user = asked.as_user.as_deref().ok_or(Problem::NobodyNamed("User required"))?;
+            let known = state.app.auth().find_user(permit.project(), user);
+            known.ok_or(Problem::NobodyNamed("Unknown user"))?;
+            permit
+        }
+        None => permit(state, request, &name).await?,
+    };
     if request.query("version").is_some_and(|v| !matches!(&*v, "1.0" | "2.0" | "3.0")) {
         return Err(Problem::BadRequest("version must be 1.0, 2.0 or 3.0".to_owned()));
     }

@@ -6,23 +6,26 @@
 use super::place;
 use crate::coding::takes;
 use crate::gate;
-use crate::problem::Problem;
+use crate::phone;
+use crate::problem::{Challenge, Problem};
 use crate::reply::{Reply, empty, file, header_value, json, whole};
 use crate::request::Request;
 use crate::resources::forms::SEGMENT;
 use crate::router::State;
 use crate::routes::Found;
-use bolster_auth::{Permit, Project, ViewApps};
+use bolster_auth::{AuthError, Permit, Project, ViewApps};
 use bolster_model::{Digest, Timestamp};
 use bolster_store::BlobReader;
 use bolster_usecases::Appliance;
 use bolster_usecases::apps::{AppsError, FoundBuild, ServeError, Served, Target, Wanted, content_tag};
+use bolster_wire::restore::Printer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use form_urlencoded::byte_serialize;
 use hyper::StatusCode;
 use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json as object};
@@ -93,7 +96,7 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
     let is_package = !path.contains('/') && path.ends_with(".ccz");
     if is_package {
         let find = move |app: &Appliance, project: &Project| {
-            let wanted = Wanted { latest, profile: profile.as_deref() };
+            let wanted = Wanted { latest, profile: profile.as_deref(), version: None };
             app.find_build(project.id, &id, &wanted)
         };
         return package(state, project, site, true, find).await;
@@ -102,8 +105,16 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
     let gzip =
         is_text(&name) && request.headers().get_all(ACCEPT_ENCODING).iter().any(|value| takes(value, "gzip"));
     let known = request.header(IF_NONE_MATCH).map(str::to_owned);
+    let text = |name: &str| request.query(name).map(|v| v.into_owned()).filter(|v| !v.is_empty());
+    let username = text("username");
     let open = move |app: &Appliance| -> Result<Option<Ready>, Problem> {
-        let wanted = Wanted { latest, profile: profile.as_deref() };
+        let wanted = Wanted { latest, profile: profile.as_deref(), version: None };
+        // Who tests what is not released gets that wherever he is.
+        let version = match latest {
+            Some(Target::Release) => at_location(app, &project, &id, username.as_deref())?,
+            _ => None,
+        };
+        let wanted = Wanted { version, ..wanted };
         let Some(build) = app.find_build(project.id, &id, &wanted)? else { return Ok(None) };
         let served = app.app_file(&build, &project.name, &site, &path)?;
         served.map(|served| ready(build, served, gzip, known.as_deref())).transpose()
@@ -134,6 +145,26 @@ pub async fn download(state: &State, request: &Request, found: &Found<'_>) -> Re
     }
     guard(&mut reply);
     Ok(reply)
+}
+
+/// The version for the location of the user who looks for an update, where an app has such: it must be known
+/// who looks.
+fn at_location(
+    app: &Appliance,
+    project: &Project,
+    id: &str,
+    username: Option<&str>,
+) -> Result<Option<u32>, Problem> {
+    let family = match app.app(project.id, id)? {
+        None => app.app(project.id, &app.app_of_submission(project.id, id).0)?,
+        family => family,
+    };
+    let Some(family) = family.filter(|family| !family.at_locations.is_empty()) else { return Ok(None) };
+    let username = username.ok_or(Problem::UpdateNeedsLogin)?;
+    match app.auth().find_user(project, username) {
+        Some(user) => Ok(app.version_at(project.id, &family, &user)?),
+        None => Ok(None),
+    }
 }
 
 /// A file on its way to a phone.
@@ -289,6 +320,64 @@ pub async fn list(state: &State, request: &Request, found: &Found<'_>) -> Result
         })
         .collect();
     Ok(json(StatusCode::OK, &object!({ "status": "success", "applications": apps })))
+}
+
+/// Projects of a web user whose apps are listed.
+const PROJECTS_MAX: usize = 20;
+
+/// `GET /phone/list_apps`: what somebody with a name and a password may install, of all projects.
+pub async fn of_phone(state: &State, request: &Request) -> Result<Reply, Problem> {
+    let challenge = Challenge::Basic;
+    let refused = |error| Problem::NotSignedIn { error, challenge };
+    let header = request.headers().get(AUTHORIZATION).ok_or_else(|| refused(AuthError::Missing))?;
+    let projects = state.app.auth().projects_of_login(header.as_bytes());
+    if projects.is_empty() {
+        return Err(refused(AuthError::Missing));
+    }
+    let site = state.site(request);
+    let mut list = Vec::new();
+    let mut last = None;
+    for project in projects.into_iter().take(PROJECTS_MAX) {
+        match phone::permit(state, request, &project.name).await {
+            Ok(permit) => {
+                let username: String = byte_serialize(permit.actor().username().as_bytes()).collect();
+                let apps = state.blocking(move |app| Ok(app.apps_for_phone(&permit)?)).await?;
+                list.extend(apps.into_iter().map(|app| (project.name.clone(), username.clone(), app)));
+            }
+            // Who may use a phone in one project gets its apps, whatever the others say.
+            Err(problem @ (Problem::Refused(_) | Problem::NotHere { .. } | Problem::Maintenance)) => {
+                last = Some(problem);
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    if let Some(problem) = last.filter(|_| list.is_empty()) {
+        return Err(problem);
+    }
+    let mut out = Printer::default();
+    out.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<apps>");
+    for (project, username, app) in &list {
+        let place = format!("{site}/a/{project}/apps/download/{}", app.id);
+        // Which version it is may depend on who asks.
+        let query = match app.at_locations.is_empty() {
+            true => "latest=true".to_owned(),
+            false => format!("latest=true&username={username}"),
+        };
+        out.raw("<app");
+        for (name, value) in [
+            ("domain", project.as_str()),
+            ("name", &app.name),
+            ("version", &app.newest(true).unwrap_or_default().to_string()),
+            ("profile", &format!("{place}/profile.ccpr?{query}")),
+            ("media-profile", &format!("{place}/media_profile.ccpr?{query}")),
+            ("environment", "Production"),
+        ] {
+            out.attribute(name, value);
+        }
+        out.raw("/>");
+    }
+    out.raw("</apps>");
+    Ok(whole(StatusCode::OK, "text/xml; charset=utf-8", out.take()))
 }
 
 /// `GET …/apps/api/download_ccz/`

@@ -79,6 +79,7 @@ fn said(error: &AuthError) -> Option<String> {
         AuthError::Inactive => {
             Some("This user is deactivated. Ask an administrator of your project.".to_owned())
         }
+        AuthError::Deleted => Some("This account was deleted.".to_owned()),
         AuthError::SessionEnded | AuthError::NotMember | AuthError::Busy | AuthError::Storage(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::apps::open_project;
 use super::place;
-use crate::gate;
+use crate::phone;
 use crate::problem::Problem;
 use crate::reply::{Reply, json, text, whole};
 use crate::request::Request;
@@ -10,7 +10,7 @@ use crate::router::State;
 use crate::routes::Found;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bolster_auth::{Permit, UsePhone};
+use bolster_auth::{Permit, RestoreData};
 use bolster_model::Timestamp;
 use bolster_usecases::apps::Prompt;
 use bolster_usecases::phone_calls::{Heartbeat, KeyRecord, NumberError};
@@ -28,8 +28,8 @@ impl From<NumberError> for Problem {
     }
 }
 
-async fn permit(state: &State, request: &Request, found: &Found<'_>) -> Result<Permit<UsePhone>, Problem> {
-    gate::phone(state, request, &place(found, "project")?).await
+async fn permit(state: &State, request: &Request, found: &Found<'_>) -> Result<Permit<RestoreData>, Problem> {
+    phone::permit(state, request, &place(found, "project")?).await
 }
 
 fn no_store(mut reply: Reply) -> Reply {

@@ -4,7 +4,9 @@
 //! cores, as the figures of a small box must be read. Every figure is of one run; ratios are of neighbours.
 
 mod body;
+mod ccz;
 mod load;
+mod locations;
 mod machine;
 mod process;
 mod report;
@@ -31,6 +33,16 @@ pub fn run(command: &BenchCommand, clock: &dyn Clock) -> Result<(Value, String)>
         BenchName::Restore => {
             let folder = BenchFolder::make(&command.dir)?;
             let report = restore::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Ccz => {
+            let folder = BenchFolder::make(&command.dir)?;
+            let report = ccz::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Locations => {
+            let folder = BenchFolder::make(&command.dir)?;
+            let report = locations::measure(command, clock, &folder.0)?;
             Ok((serde_json::to_value(&report)?, report.text()))
         }
         BenchName::Forms => {

@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const PROJECT: &str = "bench";
+pub(super) const PROJECT: &str = "bench";
 const PASSWORD: &str = "bench-password";
 const PROPERTIES: usize = 25;
 /// One case of so many is a child of the one before.
@@ -90,22 +90,23 @@ impl Report {
 }
 
 /// A worker whose phone asks.
-struct Worker {
+pub(super) struct Worker {
     name: String,
     id: String,
     authorization: String,
 }
 
 /// One answer.
-struct Answer {
-    body: Vec<u8>,
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
     first_byte_ms: f64,
-    total_ms: f64,
+    pub(super) total_ms: f64,
 }
 
-struct Bench<'a> {
-    clock: &'a dyn Clock,
-    address: SocketAddr,
+/// Phones of a server.
+pub(super) struct Bench<'a> {
+    pub(super) clock: &'a dyn Clock,
+    pub(super) address: SocketAddr,
 }
 
 /// Runs everything.
@@ -180,16 +181,16 @@ fn median(values: &mut [f64]) -> f64 {
     percentile(values, 50)
 }
 
-fn percentile(values: &mut [f64], percent: usize) -> f64 {
+pub(super) fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied().unwrap_or(0.0)
 }
 
-fn count(body: &[u8], part: &[u8]) -> usize {
+pub(super) fn count(body: &[u8], part: &[u8]) -> usize {
     memchr::memmem::find_iter(body, part).count()
 }
 
-fn token(body: &[u8]) -> Result<String> {
+pub(super) fn token(body: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(&body[..body.len().min(4096)]).unwrap_or_default();
     let (_, after) = text.split_once("<restore_id>").context("an answer without a token")?;
     Ok(after.split('<').next().unwrap_or_default().to_owned())
@@ -197,6 +198,11 @@ fn token(body: &[u8]) -> Result<String> {
 
 impl Bench<'_> {
     fn worker(&self, data: &Path, name: &str) -> Result<Worker> {
+        self.worker_at(data, name, &[])
+    }
+
+    /// A worker at some locations.
+    pub(super) fn worker_at(&self, data: &Path, name: &str, locations: &[&str]) -> Result<Worker> {
         let user = client::ask_running(
             data,
             &Request::UserCreate(NewUser {
@@ -205,8 +211,9 @@ impl Bench<'_> {
                 web: false,
                 admin: false,
                 role: None,
+                profile: None,
                 data: Default::default(),
-                locations: Vec::new(),
+                locations: locations.iter().map(|code| (*code).to_owned()).collect(),
                 groups: Vec::new(),
                 password: PASSWORD.to_owned(),
             }),
@@ -255,7 +262,16 @@ impl Bench<'_> {
         })
     }
 
-    fn restore(&self, worker: &Worker, since: Option<&str>, device: usize) -> Result<Answer> {
+    /// A small call, for the password to be known.
+    pub(super) fn heartbeat(&self, worker: &Worker) -> Result<Answer> {
+        let head = format!(
+            "GET /a/{PROJECT}/phone/heartbeat/app/?app_id=app&device_id=bench HTTP/1.1\r\nAuthorization: {}\r\n",
+            worker.authorization
+        );
+        self.ask(self.address, &head, &[])
+    }
+
+    pub(super) fn restore(&self, worker: &Worker, since: Option<&str>, device: usize) -> Result<Answer> {
         let since = since.map(|token| format!("&since={token}")).unwrap_or_default();
         let head = format!(
             "GET /a/{PROJECT}/phone/restore/?version=2.0&items=true&device_id=bench-{device}{since} HTTP/1.1\r\nAuthorization: {}\r\n",

@@ -223,6 +223,7 @@ impl RunPlan<'_> {
                 web: false,
                 admin: false,
                 role: None,
+                profile: None,
                 data: Default::default(),
                 locations: Vec::new(),
                 groups: Vec::new(),

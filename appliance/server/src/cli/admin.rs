@@ -1,5 +1,6 @@
 //! Projects, people, keys.
 
+use super::custom_data::{FieldCommand, ProfileCommand};
 use super::places::{ExportFile, ImportFile};
 use clap::{Args, Subcommand};
 
@@ -39,12 +40,33 @@ pub enum UserCommand {
     /// List the users of a project
     List(OfProject),
     /// Bar a user from signing in; forms and cases stay
+    #[command(visible_alias = "archive")]
     Deactivate(OneUser),
     /// Let a deactivated user sign in again
+    #[command(visible_alias = "unarchive")]
     Activate(OneUser),
+    /// End the account of a mobile worker, or take a web user out of the project; forms and cases stay
+    ///
+    /// Nobody signs in or syncs by it any more, groups lose the member, keys end. The name may be given again.
+    Delete {
+        /// Who
+        #[command(flatten)]
+        user: OneUser,
+        /// The name once more; without it nothing is done but to say what the account owns
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        confirm: String,
+    },
+    /// Bring a deleted mobile worker back, by name or id, unless somebody else has the name; groups and keys stay gone
+    Undelete(OneUser),
+    /// The fields of data that users have besides a name
+    #[command(subcommand)]
+    Field(FieldCommand),
+    /// Named sets of values for some of these fields
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Give a user a new password, read from standard input
     Password(OneUser),
-    /// Change a mobile worker: locations, role, custom data
+    /// Change a mobile worker: locations, groups, role, profile, custom data
     Set(SetUser),
     /// Take in a workbook of mobile workers; everything in it is checked before anything changes
     ///
@@ -100,6 +122,9 @@ pub struct CreateUser {
     /// A group that the mobile worker is in; may be repeated
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
+    /// A profile, which fixes some of the custom data
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Custom data of the user, for example --data village=Kanda; may be repeated
     #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
     pub user_data: Vec<(String, String)>,
@@ -122,6 +147,18 @@ pub struct SetUser {
     /// Role in the project
     #[arg(long, value_name = "R")]
     pub role: Option<String>,
+    /// A group, instead of those that are; may be repeated
+    #[arg(long = "group", value_name = "NAME", conflicts_with = "no_group")]
+    pub groups: Vec<String>,
+    /// The worker is in no group any more
+    #[arg(long)]
+    pub no_group: bool,
+    /// A profile, which fixes some of the custom data
+    #[arg(long, value_name = "NAME", conflicts_with = "no_profile")]
+    pub profile: Option<String>,
+    /// The worker has no profile any more
+    #[arg(long)]
+    pub no_profile: bool,
     /// Custom data, for example --data village=Kanda; an empty value removes; may be repeated
     #[arg(long = "data", id = "user_data", value_name = "K=V", value_parser = user_data)]
     pub user_data: Vec<(String, String)>,

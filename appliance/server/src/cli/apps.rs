@@ -71,6 +71,9 @@ pub struct OneVersion {
     #[arg(long, value_name = "P")]
     pub project: Option<String>,
     /// What is new in it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "location")]
     pub notes: Option<String>,
+    /// Only for workers at this location and below it, in place of the newest released version
+    #[arg(long, value_name = "CODE")]
+    pub location: Option<String>,
 }

@@ -39,6 +39,12 @@ pub enum CaseCommand {
         #[arg(long)]
         history: bool,
     },
+    /// List cases that index themselves, directly or by way of each other; exit status 1 when there are any
+    Problems {
+        /// The project
+        #[arg(long, value_name = "P")]
+        project: String,
+    },
 }
 
 /// `bolster search …`

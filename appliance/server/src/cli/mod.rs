@@ -2,12 +2,14 @@
 
 mod admin;
 mod apps;
+mod custom_data;
 mod data;
 mod places;
 mod work;
 
 pub use admin::{ApiKeyCommand, AuditCommand, OfProject, ProjectCommand, RoleCommand, UserCommand};
 pub use apps::{AppCommand, OneVersion};
+pub use custom_data::{FieldCommand, ProfileCommand};
 pub use data::{CaseCommand, FormCommand, LogCommand, SearchCommand, ShardsCommand};
 pub use places::{
     CreateLocationType, GroupCommand, ImportFile, LocationCommand, LocationTypeCommand, TableCommand,
@@ -206,6 +208,18 @@ mod tests {
             "bolster user create --project p amina --location north --location south --group Nurses",
             "bolster user set --project p amina --location north --data village=",
             "bolster user import --project p users.xlsx --check",
+            "bolster user create --project p amina --profile Nurse",
+            "bolster user set --project p amina --no-profile --group Nurses --group Cooks",
+            "bolster user delete --project p amina --confirm amina",
+            "bolster user undelete --project p amina",
+            "bolster user archive --project p amina",
+            "bolster user field set --project p village --label Village --required --choice Kanda --choice Mbale",
+            "bolster user field set --project p number --pattern ^[0-9]+$ --message digits --required=false",
+            "bolster user field list --project p",
+            "bolster user field remove --project p number",
+            "bolster user profile set --project p Nurse --value village=Kanda",
+            "bolster user profile remove --project p Nurse",
+            "bolster location field set --project p beds --required",
             "bolster user freeze --project p amina",
             "bolster location type create --project p village --parent district --shares-cases",
             "bolster location create --project p kanda --name Kanda --type village --parent north --latitude -1.5",
@@ -217,8 +231,11 @@ mod tests {
             "bolster app import --project p app.ccz --name N",
             "bolster app list",
             "bolster app release a1 12",
+            "bolster app release a1 11 --location north",
+            "bolster app unrelease a1 11 --location north",
             "bolster app set a1 prompt_update=on",
             "bolster case show c1 --history",
+            "bolster case problems --project p",
             "bolster form show f1",
             "bolster form check f.xml --strict",
             "bolster form fill f.xml --instance casedb=restore.xml -o out.xml",
@@ -230,6 +247,8 @@ mod tests {
             "bolster rebuild blobs",
             "bolster lag --json",
             "bolster bench submissions --seconds 3 --json",
+            "bolster bench ccz",
+            "bolster bench locations --json",
             "bolster completions bash",
         ] {
             let parsed = Cli::read(line.split(' '));

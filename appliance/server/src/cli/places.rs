@@ -2,6 +2,7 @@
 
 use super::OfProject;
 use super::admin::pair;
+use super::custom_data::FieldCommand;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ pub enum LocationCommand {
     /// The levels of the tree, for example district and village
     #[command(subcommand)]
     Type(LocationTypeCommand),
+    /// The fields of data that locations have besides a name
+    #[command(subcommand)]
+    Field(FieldCommand),
     /// Create a location and print its id
     Create(CreateLocation),
     /// List the locations

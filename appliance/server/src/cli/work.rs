@@ -22,6 +22,9 @@ pub struct ServeCommand {
     /// Address that people and phones use, when it is not the one listened on
     #[arg(long, value_name = "URL")]
     pub site_url: Option<String>,
+    /// File with the key that a web runtime (Formplayer) signs its requests with; without it none are taken
+    #[arg(long, value_name = "FILE")]
+    pub runtime_key: Option<PathBuf>,
     /// Go on as a new node, once: for a copy of a data folder whose first one is still in use
     ///
     /// A folder that was copied to another machine is noticed without this.
@@ -65,6 +68,10 @@ pub enum BenchName {
     Submissions,
     /// Restores of phones with many cases: everything, nothing new, a few changes, two hundred at once
     Restore,
+    /// Taking in an app of 200 forms and 300 MB of media
+    Ccz,
+    /// 20,000 locations on phones: the first restore, the next phone's, a sync without news
+    Locations,
     /// Reading, opening and answering a form, and expressions over many cases
     Forms,
 }

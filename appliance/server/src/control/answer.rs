@@ -2,7 +2,7 @@
 
 use super::protocol::{Reply, Request, Sink};
 use super::socket::Client;
-use super::{apps, people, places, search, show, upkeep};
+use super::{apps, custom_data, people, places, search, show, upkeep};
 use anyhow::Result;
 use bolster_usecases::Appliance;
 use serde_json::Value;
@@ -58,6 +58,11 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
             people::set_password(appliance, project, name, password)
         }
         Request::UserSet { project, name, change } => people::set_user(appliance, project, name, change),
+        Request::UserDelete { project, name, confirm } => {
+            people::delete_user(appliance, project, name, confirm)
+        }
+        Request::UserUndelete { project, name } => people::undelete_user(appliance, project, name),
+        Request::Data { project, request } => custom_data::answer(appliance, project, request),
         Request::UserImport { project, file, check } => {
             people::import_users(appliance, project, file, *check)
         }
@@ -80,14 +85,18 @@ pub fn answer(appliance: &Appliance, request: &Request, caller: &mut Caller<'_, 
             apps::import(appliance, project, file, name.as_deref(), notes)
         }
         Request::AppList { project } => apps::list(appliance, project.as_deref()),
-        Request::AppRelease { project, app, version, released, notes } => {
-            apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
-        }
+        Request::AppRelease { project, app, version, released, notes, location } => match location {
+            Some(place) => apps::release_at(appliance, project.as_deref(), app, *version, (place, *released)),
+            None => {
+                apps::release(appliance, project.as_deref(), app, *version, (*released, notes.as_deref()))
+            }
+        },
         Request::AppDelete { project, app } => apps::delete(appliance, project.as_deref(), app),
         Request::AppSet { project, app, settings } => apps::set(appliance, project.as_deref(), app, settings),
         Request::Place { project, request } => places::answer(appliance, project, request),
         Request::FormShow { id, project, xml } => show::form(appliance, id, project.as_deref(), *xml),
         Request::CaseShow { id, project, history } => show::case(appliance, id, project.as_deref(), *history),
+        Request::CaseProblems { project } => show::case_problems(appliance, project),
         Request::Search { project, queries, types, explain } => {
             search::search(appliance, project, queries, types, *explain)
         }

@@ -72,6 +72,20 @@ pub fn release(
     Ok(value)
 }
 
+/// `app release --location`, `app unrelease --location`
+pub fn release_at(
+    appliance: &Appliance,
+    name: Option<&str>,
+    app: &str,
+    version: u32,
+    what: (&str, bool),
+) -> Result<Value> {
+    let project = project_of(appliance, name, app)?;
+    let permit = appliance.auth().operator_permit::<EditApps>(OPERATOR, &project);
+    let app = appliance.release_app_at(&permit, app, version, what)?;
+    Ok(app_json(&project, &app))
+}
+
 /// `app delete`
 pub fn delete(appliance: &Appliance, name: Option<&str>, app: &str) -> Result<Value> {
     let project = project_of(appliance, name, app)?;
@@ -147,6 +161,11 @@ fn app_json(project: &Project, app: &App) -> Value {
             Prompt::On => "on",
             Prompt::Forced => "forced",
         },
+        "at_locations": app
+            .at_locations
+            .iter()
+            .map(|release| json!({ "location": release.location, "version": release.version }))
+            .collect::<Vec<_>>(),
         "builds": builds,
     })
 }

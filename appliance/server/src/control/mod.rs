@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod apps;
 pub mod client;
+mod custom_data;
 pub mod people;
 mod places;
 pub mod protocol;

@@ -9,7 +9,7 @@ use bolster_model::ProjectId;
 use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::audit::AuditLine;
 use bolster_usecases::admin::import::ImportHow;
-use bolster_usecases::admin::user_sheet::UserChange;
+use bolster_usecases::admin::workers::UserChange;
 use bolster_usecases::{Appliance, admin};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -96,6 +96,7 @@ pub fn create_user(appliance: &Appliance, new: &NewUser) -> Result<Value> {
             data: new.data.clone(),
             locations: new.locations.clone(),
             groups: new.groups.clone(),
+            profile: new.profile.clone(),
             practice: false,
             id: None,
             password: Some(Password::new(new.password.clone())),
@@ -130,6 +131,7 @@ fn member_json(member: &Member, project: &str) -> Value {
         "kind": kind,
         "role": role,
         "active": if active { "active" } else { "inactive" },
+        "profile": member.membership.as_ref().map_or(&user.profile_id, |m| &m.profile_id),
         "data": member.membership.as_ref().map_or(&user.user_data, |m| &m.user_data),
     })
 }
@@ -139,6 +141,18 @@ pub fn set_active(appliance: &Appliance, project: &str, name: &str, active: bool
     let permit = people_permit(appliance, project)?;
     appliance.set_user_active(&permit, name, active)?;
     Ok(json!({ "username": name, "active": active }))
+}
+
+/// `user delete`
+pub fn delete_user(appliance: &Appliance, project: &str, name: &str, confirm: &str) -> Result<Value> {
+    let cases = appliance.delete_user(&people_permit(appliance, project)?, name, confirm)?;
+    Ok(json!({ "username": name, "open_cases": cases }))
+}
+
+/// `user undelete`
+pub fn undelete_user(appliance: &Appliance, project: &str, name: &str) -> Result<Value> {
+    let user = appliance.undelete_worker(&people_permit(appliance, project)?, name)?;
+    Ok(json!({ "id": user.id, "username": user.username }))
 }
 
 /// `user password`

@@ -4,7 +4,7 @@
 use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
-use bolster_usecases::admin::user_sheet::UserChange;
+use bolster_usecases::admin::workers::UserChange;
 use bolster_usecases::nouns::LocationType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +34,12 @@ pub enum Request {
     UserPassword { project: String, name: String, password: String },
     /// `user set`
     UserSet { project: String, name: String, change: UserChange },
+    /// `user delete`
+    UserDelete { project: String, name: String, confirm: String },
+    /// `user undelete`
+    UserUndelete { project: String, name: String },
+    /// `user field …`, `user profile …`, `location field …`
+    Data { project: String, request: DataRequest },
     /// `user import`
     UserImport { project: String, file: PathBuf, check: bool },
     /// `user export`
@@ -66,7 +72,15 @@ pub enum Request {
     /// `app list`
     AppList { project: Option<String> },
     /// `app release`, `app unrelease`
-    AppRelease { project: Option<String>, app: String, version: u32, released: bool, notes: Option<String> },
+    AppRelease {
+        project: Option<String>,
+        app: String,
+        version: u32,
+        released: bool,
+        notes: Option<String>,
+        #[serde(default)]
+        location: Option<String>,
+    },
     /// `app delete`
     AppDelete { project: Option<String>, app: String },
     /// `app set`
@@ -77,6 +91,8 @@ pub enum Request {
     FormShow { id: String, project: Option<String>, xml: bool },
     /// `case show`
     CaseShow { id: String, project: Option<String>, history: bool },
+    /// `case problems`
+    CaseProblems { project: String },
     /// `search`
     Search { project: String, queries: Vec<String>, types: Vec<String>, explain: bool },
     /// `log verify`
@@ -91,6 +107,37 @@ pub enum Request {
     Lag,
     /// `doctor`
     Doctor,
+}
+
+/// What is asked about fields and profiles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataRequest {
+    /// `user field set`, `location field set`
+    FieldSet { location: bool, change: FieldChange },
+    /// `user field list`, `location field list`
+    FieldList { location: bool },
+    /// `user field remove`, `location field remove`
+    FieldRemove { location: bool, slug: String },
+    /// `user profile set`
+    ProfileSet { name: String, values: BTreeMap<String, String> },
+    /// `user profile list`
+    ProfileList,
+    /// `user profile remove`
+    ProfileRemove { name: String },
+}
+
+/// What is to be said of a field; `None` leaves what is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FieldChange {
+    pub slug: String,
+    pub label: Option<String>,
+    pub required: Option<bool>,
+    pub required_web: Option<bool>,
+    pub choices: Option<Vec<String>>,
+    pub pattern: Option<String>,
+    pub pattern_message: Option<String>,
 }
 
 /// What is asked about places, groups and lookup tables.
@@ -137,6 +184,8 @@ pub struct NewUser {
     pub web: bool,
     pub admin: bool,
     pub role: Option<String>,
+    #[serde(default)]
+    pub profile: Option<String>,
     pub data: BTreeMap<String, String>,
     pub locations: Vec<String>,
     pub groups: Vec<String>,
@@ -181,6 +230,7 @@ mod tests {
             web: false,
             admin: false,
             role: None,
+            profile: None,
             data: [("village".to_owned(), "Kanda".to_owned())].into(),
             locations: vec!["north".into()],
             groups: Vec::new(),
@@ -206,6 +256,7 @@ mod tests {
             web: false,
             admin: false,
             role: None,
+            profile: None,
             data: BTreeMap::new(),
             locations: Vec::new(),
             groups: Vec::new(),

@@ -202,6 +202,16 @@ fn project_name(appliance: &Appliance, project: ProjectId) -> String {
     super::people::name_of(appliance, project)
 }
 
+/// `case problems`
+pub fn case_problems(appliance: &Appliance, project: &str) -> Result<Value> {
+    let project = super::people::project(appliance, project)?;
+    let permit = appliance.auth().operator_permit(super::people::OPERATOR, &project);
+    let found = appliance.case_problems(&permit)?;
+    let cycles: Vec<Vec<&str>> =
+        found.cycles.iter().map(|cycle| cycle.iter().map(|id| id.as_str()).collect()).collect();
+    Ok(json!({ "ok": cycles.is_empty(), "cycles": cycles, "partial": found.partial }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,6 +95,7 @@ fn user(name: &str, web: bool) -> crate::control::protocol::NewUser {
         web,
         admin: web,
         role: None,
+        profile: None,
         data: Default::default(),
         locations: if web { Vec::new() } else { vec![HOME.to_owned()] },
         groups: if web { Vec::new() } else { vec![GROUP.to_owned()] },

@@ -3,6 +3,7 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod custom_data;
 pub mod groups;
 pub mod import;
 pub mod places;
@@ -13,6 +14,7 @@ pub mod tables;
 mod tree;
 pub mod user_sheet;
 pub mod users;
+pub mod workers;
 
 use crate::{Appliance, WriteError};
 use bolster_auth::{PasswordError, Refused, SettingError, documents::NameError};

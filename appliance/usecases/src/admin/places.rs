@@ -1,5 +1,6 @@
 //! Location types and locations, one by one and by workbook.
 
+use super::custom_data::FieldRules;
 use super::import::{ImportCounts, ImportError, ImportHow, Problems, check_headers};
 use super::{Act, AdminError, tree};
 use crate::nouns::{Location, LocationType, Locations, kind};
@@ -120,6 +121,7 @@ impl Appliance {
             data: new.data.clone(),
             archived: false,
         };
+        FieldRules::new(&permit.project().location_fields)?.check_location(&location.data)?;
         let mut change = Change::of(places);
         change.locations.push(location.clone());
         change.check()?;
@@ -176,6 +178,14 @@ impl Appliance {
         let change = self.read_tree(&now.locations, &sheets, &mut problems);
         problems.end()?;
         let mut problems = Problems::default();
+        let rules = FieldRules::new(&permit.project().location_fields)?;
+        // What was taken once stays as it is until it is changed.
+        let touched = |l: &&Location| now.locations.get(&l.id).is_none_or(|before| before.data != l.data);
+        for location in change.locations.iter().filter(|l| !l.archived).filter(touched) {
+            if let Err(problem) = rules.check_location(&location.data) {
+                problems.add(format!("location {}: {problem}", location.site_code));
+            }
+        }
         tree::problems(&change.types, &change.locations).into_iter().for_each(|p| problems.add(p));
         problems.end()?;
         let counts = counted(&now.locations, &change);
@@ -345,7 +355,7 @@ impl Appliance {
             let mine: Vec<&Location> =
                 places.all().iter().filter(|l| l.type_code == kind.code && !l.archived).collect();
             let mut fields: Vec<&str> = mine.iter().flat_map(|l| l.data.keys()).map(String::as_str).collect();
-            fields.extend(permit.project().location_fields.iter().map(String::as_str));
+            fields.extend(permit.project().location_fields.iter().map(|f| f.slug.as_str()));
             fields.sort_unstable();
             fields.dedup();
             let mut headers = texts(&LOCATION_HEADERS);

@@ -1,14 +1,15 @@
-//! Mobile workers by workbook, in the shape of CommCare HQ's bulk upload, and one by one.
+//! Mobile workers by workbook, in the shape of CommCare HQ's bulk upload.
 
+use super::custom_data::FieldRules;
 use super::import::{ImportCounts, ImportError, ImportHow, Problems, check_headers};
+use super::workers::UserChange;
 use super::{Act, AdminError};
 use crate::nouns::{Group, Nouns, kind as nouns_kind};
 use crate::workbook::{self, Page, Row, Sheet, yes};
 use crate::{Appliance, DocumentFact};
 use bolster_auth::documents::worker_name;
 use bolster_auth::{EditUsers, Password, Permit, User, ViewUsers, kind};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 const SHEET: &str = "users";
 /// Most passwords in one workbook: each takes some 30 ms of a processor.
@@ -25,7 +26,7 @@ const SHOWN_ONLY: [&str; 8] = [
     "is_account_confirmed",
 ];
 /// Columns with one text.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "username",
     "password",
     "name",
@@ -34,32 +35,12 @@ const PLAIN: [&str; 10] = [
     "email",
     "language",
     "role",
+    "user_profile",
     "user_id",
     "is_active",
 ];
-
-/// What is to be changed of a mobile worker; `None` and absent keys leave what is.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct UserChange {
-    /// Site codes or ids of locations, the primary one first.
-    pub locations: Option<Vec<String>>,
-    /// Name or id of a role.
-    pub role: Option<String>,
-    /// Custom data; an empty value removes.
-    pub data: BTreeMap<String, String>,
-    /// First name.
-    pub first_name: Option<String>,
-    /// Last name.
-    pub last_name: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// Language code.
-    pub language: Option<String>,
-    /// Phone numbers, the default one first.
-    pub phone_numbers: Option<Vec<String>>,
-    /// May sign in.
-    pub active: Option<bool>,
-}
+/// Columns of custom data: of declared fields, and of others.
+const DATA: [&str; 2] = ["data", "uncategorized_data"];
 
 /// What a workbook makes of users and groups.
 struct Change {
@@ -68,66 +49,6 @@ struct Change {
 }
 
 impl Appliance {
-    /// Changes a mobile worker.
-    pub fn change_worker(
-        &self,
-        permit: &Permit<EditUsers>,
-        name: &str,
-        change: &UserChange,
-    ) -> Result<(), AdminError> {
-        let _turn = self.admin_turn();
-        let project = permit.project();
-        let missing = || AdminError::Missing { what: "mobile worker", name: name.to_owned() };
-        let before = self.auth().find_user(project, name).filter(|u| u.project == Some(project.id));
-        let before = before.ok_or_else(missing)?;
-        self.check_rank(permit, &before, false)?;
-        let after = self.changed_worker(permit, &*self.nouns(project.id)?, &before, change)?;
-        if after != *before {
-            let actor = permit.actor().username();
-            let act = Act { kind: kind::USER, id: &before.id, action: "mobile worker changed", actor };
-            self.commit_documents(vec![self.document(project.id, &act, Some(&*before), &after, false)])?;
-        }
-        Ok(())
-    }
-
-    fn changed_worker(
-        &self,
-        permit: &Permit<EditUsers>,
-        nouns: &Nouns,
-        before: &User,
-        change: &UserChange,
-    ) -> Result<User, AdminError> {
-        let mut after = before.clone();
-        if let Some(locations) = &change.locations {
-            after.locations = self.location_ids(nouns, locations)?;
-        }
-        if let Some(role) = &change.role {
-            after.role = self.role_id(permit.project().id, Some(role))?;
-            self.check_worker_role(permit, &before.username, after.role.as_deref())?;
-        }
-        for (name, value) in &change.data {
-            match value.as_str() {
-                "" => drop(after.user_data.remove(name)),
-                value => drop(after.user_data.insert(name.clone(), value.to_owned())),
-            }
-        }
-        for (text, place) in [
-            (&change.first_name, &mut after.first_name),
-            (&change.last_name, &mut after.last_name),
-            (&change.email, &mut after.email),
-            (&change.language, &mut after.language),
-        ] {
-            if let Some(text) = text {
-                place.clone_from(text);
-            }
-        }
-        if let Some(numbers) = &change.phone_numbers {
-            after.phone_numbers.clone_from(numbers);
-        }
-        after.active = change.active.unwrap_or(after.active);
-        Ok(after)
-    }
-
     /// Takes in a workbook of mobile workers: all of it or nothing. Workers whom it does not name stay.
     pub fn import_workers(
         &self,
@@ -165,6 +86,13 @@ impl Appliance {
             problems.add(format!("sheet {SHEET}: it needs a column username"));
             return change;
         }
+        let rules = match FieldRules::new(&permit.project().user_fields) {
+            Ok(rules) => rules,
+            Err(problem) => {
+                problems.add(problem.to_string());
+                return change;
+            }
+        };
         let (mut seen, mut passwords) = (BTreeSet::new(), 0);
         let mut groups: HashMap<String, Group> = HashMap::new();
         for row in &sheet.rows {
@@ -174,7 +102,7 @@ impl Appliance {
                     .add(format!("a workbook may hold at most {PASSWORDS_MAX} passwords; send it in parts"));
                 return change;
             }
-            match self.read_worker(permit, nouns, (sheet, row), check, &mut groups) {
+            match self.read_worker(permit, (nouns, &rules), (sheet, row), check, &mut groups) {
                 Ok(Some((name, facts, is_new))) => {
                     if !seen.insert(name.clone()) {
                         problems.at(sheet, row, format!("{name} is here twice"));
@@ -205,7 +133,7 @@ impl Appliance {
     fn read_worker(
         &self,
         permit: &Permit<EditUsers>,
-        nouns: &Nouns,
+        (nouns, rules): (&Nouns, &FieldRules),
         (sheet, row): (&Sheet, &Row),
         check: bool,
         groups: &mut HashMap<String, Group>,
@@ -240,9 +168,10 @@ impl Appliance {
         let change = UserChange {
             locations: list("location_code"),
             role: text("role").filter(|role| !role.is_empty()),
-            data: sheet
-                .prefixed("data")
-                .into_iter()
+            profile: text("user_profile"),
+            data: DATA
+                .iter()
+                .flat_map(|prefix| sheet.prefixed(prefix))
                 .map(|(field, column)| (field.to_owned(), row.at(column).to_owned()))
                 .collect(),
             first_name,
@@ -250,6 +179,7 @@ impl Appliance {
             email: text("email"),
             language: text("language"),
             phone_numbers: list("phone-number"),
+            groups: None,
             active,
         };
         let password = password_of(sheet, row);
@@ -267,7 +197,7 @@ impl Appliance {
             None => self.check_worker_role(permit, &name, None)?,
         }
         let base = before.as_deref().unwrap_or(&fresh);
-        let after = self.changed_worker(permit, nouns, base, &change)?;
+        let after = self.changed_worker(permit, (nouns, rules), (base, before.is_none()), &change)?;
         let actor = permit.actor().username();
         let mut facts = Vec::new();
         if before.as_deref() != Some(&after) {
@@ -309,9 +239,11 @@ impl Appliance {
         let nouns = self.nouns(project.id)?;
         let members = self.auth().members(project.id);
         let workers: Vec<&User> = members.iter().map(|m| &*m.user).filter(|user| !user.is_web()).collect();
-        let mut fields: BTreeSet<&str> =
+        let declared: Vec<&str> = project.user_fields.iter().map(|f| f.slug.as_str()).collect();
+        let set: BTreeSet<&str> =
             workers.iter().flat_map(|u| u.user_data.keys()).map(String::as_str).collect();
-        fields.extend(project.user_fields.iter().map(String::as_str));
+        let others: Vec<&str> = set.into_iter().filter(|field| !declared.contains(field)).collect();
+        let fields = || declared.iter().chain(&others);
         let groups_of = |user: &User| nouns.groups_of(&user.id).count();
         let most = |count: &dyn Fn(&User) -> usize| workers.iter().map(|u| count(u)).max().unwrap_or(0);
         let (numbers, groups, places) =
@@ -323,9 +255,11 @@ impl Appliance {
         {
             headers.extend((1..=count).map(|number| format!("{name} {number}")));
         }
-        headers.extend(fields.iter().map(|field| format!("data: {field}")));
+        headers.extend(declared.iter().map(|field| format!("{}: {field}", DATA[0])));
+        headers.extend(others.iter().map(|field| format!("{}: {field}", DATA[1])));
         let row = |user: &&User| {
             let role = user.role.as_deref().and_then(bolster_auth::permissions::preset_role);
+            let profile = user.profile_id.as_deref().and_then(|id| project.profile(id));
             let mut row = vec![
                 user.username.clone(),
                 String::new(),
@@ -334,6 +268,7 @@ impl Appliance {
                 user.email.clone(),
                 user.language.clone(),
                 role.map(|role| role.name.to_owned()).or_else(|| user.role.clone()).unwrap_or_default(),
+                profile.map(|profile| profile.name.clone()).unwrap_or_default(),
                 user.id.clone(),
                 if user.active { "yes" } else { "no" }.to_owned(),
             ];
@@ -345,7 +280,7 @@ impl Appliance {
             add(mine.map(|g| g.name.as_str()).collect(), groups.max(1));
             let mine = user.locations.iter().filter_map(|id| nouns.locations.get(id));
             add(mine.map(|l| l.site_code.as_str()).collect(), places.max(1));
-            row.extend(fields.iter().map(|field| user.user_data.get(*field).cloned().unwrap_or_default()));
+            row.extend(fields().map(|field| user.user_data.get(*field).cloned().unwrap_or_default()));
             row
         };
         let page: Page = (SHEET.to_owned(), headers, workers.iter().map(row).collect());
@@ -362,7 +297,10 @@ fn password_of(sheet: &Sheet, row: &Row) -> Option<Password> {
 fn is_header(header: &str) -> bool {
     PLAIN.iter().chain(&SHOWN_ONLY).any(|known| known.eq_ignore_ascii_case(header))
         || header.to_lowercase().ends_with("(read only)")
-        || header.get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case("data: "))
+        || DATA.iter().any(|prefix| {
+            let begin = header.get(..prefix.len() + 2);
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(&format!("{prefix}: ")))
+        })
         || ["group", "location_code", "phone-number"]
             .iter()
             .any(|name| workbook::number_after(header, name).is_some())

@@ -1,5 +1,6 @@
 //! Mobile workers, web users, passwords.
 
+use super::custom_data::FieldRules;
 use super::{Act, AdminError};
 use crate::nouns::{self, Nouns};
 use crate::{Appliance, DocumentFact};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A user to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewUser {
     /// Bare or wire name of a mobile worker, e-mail address of a web user.
     pub name: String,
@@ -22,6 +23,8 @@ pub struct NewUser {
     pub server_admin: bool,
     /// Name or id of a role.
     pub role: Option<String>,
+    /// Name or id of a profile, which fixes some of the data.
+    pub profile: Option<String>,
     /// Custom data.
     pub data: BTreeMap<String, String>,
     /// Site codes or ids of locations, the primary one first.
@@ -73,6 +76,21 @@ impl Appliance {
         names.iter().map(join).collect()
     }
 
+    /// Custom data and profile of a user to be made, judged by the fields as they are now.
+    #[allow(clippy::type_complexity)]
+    fn data_of_new(
+        &self,
+        permit: &Permit<EditUsers>,
+        new: &NewUser,
+    ) -> Result<(BTreeMap<String, String>, Option<String>), AdminError> {
+        let project = self.auth().project(permit.project().id).unwrap_or_else(|| permit.project().clone());
+        let rules = FieldRules::new(&project.user_fields)?;
+        let wanted = (&new.data, new.profile.as_deref());
+        let (data, profile) = rules.changed_data(&project, new.web, (&BTreeMap::new(), None), wanted)?;
+        rules.check_data(&project, new.web, &data, profile.as_deref())?;
+        Ok((data, profile))
+    }
+
     fn create_worker(&self, permit: &Permit<EditUsers>, new: &NewUser) -> Result<Arc<User>, AdminError> {
         let project = permit.project();
         let username = worker_name(&new.name, &project.name)?;
@@ -80,12 +98,14 @@ impl Appliance {
             return Err(AdminError::Exists { what: "mobile worker", name: username });
         }
         let nouns = self.nouns(project.id)?;
+        let (user_data, profile_id) = self.data_of_new(permit, new)?;
         let user = User {
             id: new.id.clone().unwrap_or_else(|| self.random_id()),
             project: Some(project.id),
             username,
             role: self.role_id(permit.project().id, new.role.as_deref())?,
-            user_data: new.data.clone(),
+            user_data,
+            profile_id,
             locations: self.location_ids(&nouns, &new.locations)?,
             practice: new.practice,
             active: true,
@@ -149,12 +169,14 @@ impl Appliance {
                 user
             }
         };
+        let (user_data, profile_id) = self.data_of_new(permit, new)?;
         let membership = Membership {
             user_id: user.id.clone(),
             is_admin: new.admin,
             role: self.role_id(permit.project().id, new.role.as_deref())?,
             active: true,
-            user_data: new.data.clone(),
+            user_data,
+            profile_id,
             locations: self.location_ids(&*self.nouns(project.id)?, &new.locations)?,
             created_at: self.env().clock.now(),
         };
@@ -164,7 +186,7 @@ impl Appliance {
         self.found(&user.id)
     }
 
-    fn found(&self, id: &str) -> Result<Arc<User>, AdminError> {
+    pub(super) fn found(&self, id: &str) -> Result<Arc<User>, AdminError> {
         self.auth().user(id).ok_or_else(|| AdminError::Missing { what: "user", name: id.to_owned() })
     }
 
@@ -192,7 +214,11 @@ impl Appliance {
     }
 
     /// Somebody must be left who can let others in. The operator at the machine may do without.
-    fn check_last_administrator(&self, permit: &Permit<EditUsers>, user: &User) -> Result<(), AdminError> {
+    pub(super) fn check_last_administrator(
+        &self,
+        permit: &Permit<EditUsers>,
+        user: &User,
+    ) -> Result<(), AdminError> {
         if permit.actor().kind() == bolster_auth::ActorKind::Operator {
             return Ok(());
         }
@@ -243,7 +269,7 @@ impl Appliance {
         Err(AdminError::AboveRank { name: name.to_owned() })
     }
 
-    fn user_in(&self, permit: &Permit<EditUsers>, name: &str) -> Result<Arc<User>, AdminError> {
+    pub(super) fn user_in(&self, permit: &Permit<EditUsers>, name: &str) -> Result<Arc<User>, AdminError> {
         let project = permit.project();
         let found = self.auth().find_user(project, name);
         found

@@ -37,6 +37,18 @@ pub struct App {
     pub prompt_update: Prompt,
     /// What phones that lost their way shall do.
     pub recovery: Vec<RecoveryMeasure>,
+    /// Versions for workers at some locations, and below them, in place of the newest released one.
+    pub at_locations: Vec<LocationRelease>,
+}
+
+/// A version for the workers of a location and of those below it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LocationRelease {
+    /// Id of the location.
+    pub location: String,
+    /// Number.
+    pub version: u32,
 }
 
 /// What an app says of one of its builds.

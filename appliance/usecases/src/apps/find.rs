@@ -28,6 +28,8 @@ pub struct Wanted<'a> {
     pub latest: Option<Target>,
     /// For a language profile; ones nobody knows are ignored.
     pub profile: Option<&'a str>,
+    /// This version of the family, where it is known which one somebody shall have.
+    pub version: Option<u32>,
 }
 
 /// A build that was found.
@@ -175,7 +177,7 @@ impl Appliance {
         let Some(app) = app else { return Ok(None) };
         let named = named.and_then(|(_, build)| app.builds.iter().find(|b| b.id == *build));
         let Some(entry) = chosen(&app, named, wanted) else { return Ok(None) };
-        let pinned = wanted.latest.is_none() && named.is_some();
+        let pinned = wanted.latest.is_none() && wanted.version.is_none() && named.is_some();
         let Some(build) = self.build(&apps, project, &entry.id)? else { return Ok(None) };
         Ok(Some(FoundBuild { entry: entry.clone(), app, build, pinned }))
     }
@@ -220,7 +222,8 @@ fn chosen<'a>(app: &'a App, named: Option<&'a BuildEntry>, wanted: &Wanted<'_>) 
         }
         Some(Target::Build | Target::Save) => app.newest(false),
     };
-    let version = newest.or(named.map(|b| b.version)).or_else(|| app.newest(false))?;
+    let given = wanted.version.filter(|version| app.builds.iter().any(|b| b.version == *version));
+    let version = given.or(newest).or(named.map(|b| b.version)).or_else(|| app.newest(false))?;
     // The language profile of a build that was named is kept.
     let profile = wanted.profile.filter(|p| app.builds.iter().any(|b| b.profile == *p));
     let profile = profile.or(named.map(|b| b.profile.as_str()));
@@ -268,12 +271,12 @@ mod tests {
         ];
         for (named, latest, profile, expected) in rows {
             let entry = named.map(|id| family.builds.iter().find(|b| b.id == id).unwrap());
-            let wanted = Wanted { latest: *latest, profile: *profile };
+            let wanted = Wanted { latest: *latest, profile: *profile, version: None };
             let found = chosen(&family, entry, &wanted).map(|b| b.id.as_str());
             assert_eq!(found, Some(*expected), "{named:?} {latest:?} {profile:?}");
         }
         let unreleased = app(&[(1, "", false), (2, "", false)]);
-        let wanted = Wanted { latest: Some(Release), profile: None };
+        let wanted = Wanted { latest: Some(Release), ..Wanted::default() };
         assert_eq!(chosen(&unreleased, None, &wanted).map(|b| b.version), Some(2));
         assert_eq!(chosen(&unreleased, Some(&unreleased.builds[0]), &wanted).map(|b| b.version), Some(1));
         assert_eq!(chosen(&app(&[]), None, &wanted), None);

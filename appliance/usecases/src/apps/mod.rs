@@ -11,7 +11,9 @@ mod package;
 mod serve;
 mod settings;
 
-pub use documents::{App, Build, BuildEntry, BuildFile, Form, Prompt, RecoveryMeasure, kind};
+pub use documents::{
+    App, Build, BuildEntry, BuildFile, Form, LocationRelease, Prompt, RecoveryMeasure, kind,
+};
 pub(crate) use find::AppsCache;
 pub use find::{FoundBuild, Target, Wanted, app_code};
 pub use import::{ImportApp, ImportError, Imported};

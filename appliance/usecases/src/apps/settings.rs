@@ -1,10 +1,11 @@
 //! Releasing versions, and what an app tells phones besides.
 
 use super::AppsError;
-use super::documents::{App, Prompt, RecoveryMeasure, kind};
+use super::documents::{App, LocationRelease, Prompt, RecoveryMeasure, kind};
 use crate::Appliance;
 use crate::admin::Act;
-use bolster_auth::{EditApps, Permit, ViewApps};
+use bolster_auth::{EditApps, Permit, RestoreData, User, ViewApps};
+use bolster_model::ProjectId;
 use std::sync::Arc;
 
 /// Names of recovery measures in the protocol.
@@ -15,6 +16,8 @@ pub const RECOVERY_MEASURES: [&str; 5] = [
     "cc_update",
     "app_offline_reinstall_and_update",
 ];
+/// Most locations with versions of their own.
+const LOCATIONS_MAX: usize = 1_000;
 /// Most measures of an app: phones read them all each time.
 const MEASURES_MAX: usize = 100;
 
@@ -29,7 +32,7 @@ impl Appliance {
         self.app_named(permit.project().id, name)
     }
 
-    fn app_named(&self, project: bolster_model::ProjectId, name: &str) -> Result<Arc<App>, AppsError> {
+    fn app_named(&self, project: ProjectId, name: &str) -> Result<Arc<App>, AppsError> {
         if let Some(app) = self.app(project, name)? {
             return Ok(app);
         }
@@ -67,6 +70,80 @@ impl Appliance {
             }
             Ok(())
         })
+    }
+
+    /// Gives a released version to the workers of a location (its site code or id) and of those below it, in
+    /// place of the newest released one, or takes that back. A location nearer to the worker wins.
+    pub fn release_app_at(
+        &self,
+        permit: &Permit<EditApps>,
+        app: &str,
+        version: u32,
+        (location, released): (&str, bool),
+    ) -> Result<Arc<App>, AppsError> {
+        let nouns = self.nouns(permit.project().id)?;
+        let place = nouns.locations.find(location).filter(|l| !l.archived);
+        let place = place.ok_or_else(|| AppsError::Setting(format!("there is no location {location}")))?;
+        let action = if released {
+            "version of an app released at a location"
+        } else {
+            "release at a location taken back"
+        };
+        self.change_app(permit, app, action, |app| {
+            let known = app.versions();
+            if !known.contains(&version) {
+                return Err(AppsError::NoVersion { app: app.name.clone(), version, known });
+            }
+            let is_released = app.builds.iter().any(|b| b.version == version && b.released_at.is_some());
+            if released && !is_released {
+                let text = format!(
+                    "version {version} of {} must be released before it is given to a location",
+                    app.name
+                );
+                return Err(AppsError::Setting(text));
+            }
+            let had = app.at_locations.iter().any(|r| r.location == place.id && r.version == version);
+            if !released && !had {
+                let text =
+                    format!("{} at {} is not given version {version} apart", app.name, place.site_code);
+                return Err(AppsError::Setting(text));
+            }
+            app.at_locations.retain(|r| r.location != place.id);
+            if released {
+                if app.at_locations.len() >= LOCATIONS_MAX {
+                    return Err(AppsError::Setting(format!(
+                        "an app has versions for at most {LOCATIONS_MAX} locations"
+                    )));
+                }
+                app.at_locations.push(LocationRelease { location: place.id.clone(), version });
+            }
+            Ok(())
+        })
+    }
+
+    /// The version that the workers of a user's primary location, or of the nearest above it that has one, are
+    /// given apart; `None` when it is the usual one.
+    pub fn version_at(&self, project: ProjectId, app: &App, user: &User) -> Result<Option<u32>, AppsError> {
+        if app.at_locations.is_empty() || user.project != Some(project) {
+            return Ok(None);
+        }
+        let nouns = self.nouns(project)?;
+        let Some(place) = user.locations.first().and_then(|id| nouns.locations.get(id)) else {
+            return Ok(None);
+        };
+        let mut lineage = nouns.locations.lineage(place);
+        let of = |id: &str| app.at_locations.iter().find(|r| r.location == id).map(|r| r.version);
+        let found = lineage.find_map(|above| of(&above.id));
+        // One whose release was taken back since is no better than the usual one.
+        let is_released = |v: &u32| app.builds.iter().any(|b| b.version == *v && b.released_at.is_some());
+        Ok(found.filter(is_released))
+    }
+
+    /// The apps that somebody at a phone may install, by name: those with a released version.
+    pub fn apps_for_phone(&self, permit: &Permit<RestoreData>) -> Result<Vec<Arc<App>>, AppsError> {
+        let mut apps = self.apps_of(permit.project().id)?;
+        apps.retain(|app| app.newest(true).is_some());
+        Ok(apps)
     }
 
     /// Changes what an app tells phones: `name`, `prompt_update` (`off`, `on`, `forced`), `recovery` (adds a

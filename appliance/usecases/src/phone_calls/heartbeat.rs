@@ -3,7 +3,7 @@
 use super::kind;
 use crate::Appliance;
 use crate::apps::{AppsError, Prompt, RecoveryMeasure};
-use bolster_auth::{Permit, UsePhone, ViewUsers};
+use bolster_auth::{Permit, RestoreData, ViewUsers};
 use bolster_model::ProjectId;
 use bolster_store::ReadExt;
 use serde::{Deserialize, Serialize};
@@ -63,9 +63,16 @@ pub struct LatestBuild {
 impl Appliance {
     /// Notes what a phone says and tells it what is new. The note is not worth failing for. May block on the
     /// disk.
-    pub fn heartbeat(&self, permit: &Permit<UsePhone>, said: Heartbeat) -> LatestBuild {
+    pub fn heartbeat(&self, permit: &Permit<RestoreData>, said: Heartbeat) -> LatestBuild {
         let project = permit.project().id;
-        let latest = self.latest_build(project, &said.build_id, &said.app_id);
+        let mut latest = self.latest_build(project, &said.build_id, &said.app_id);
+        match self.version_for(permit, &said) {
+            Ok(version) => latest.version = version.or(latest.version),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "releases at locations could not be read");
+            }
+        }
         if let Err(error) = self.note_device(permit, said) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "a heartbeat was not noted");
@@ -73,7 +80,21 @@ impl Appliance {
         latest
     }
 
-    fn note_device(&self, permit: &Permit<UsePhone>, mut said: Heartbeat) -> Result<(), AppsError> {
+    /// The version that the location of the asking user is given apart.
+    fn version_for(&self, permit: &Permit<RestoreData>, said: &Heartbeat) -> Result<Option<u32>, AppsError> {
+        let project = permit.project().id;
+        let known = self.app(project, &self.app_of_submission(project, &said.build_id).0)?;
+        let app = match known {
+            None => self.app(project, &said.app_id)?,
+            known => known,
+        };
+        match (app, self.auth().user(permit.actor().user_id())) {
+            (Some(app), Some(user)) => self.version_at(project, &app, &user),
+            _ => Ok(None),
+        }
+    }
+
+    fn note_device(&self, permit: &Permit<RestoreData>, mut said: Heartbeat) -> Result<(), AppsError> {
         for text in [
             &mut said.device_id,
             &mut said.app_id,

@@ -7,7 +7,7 @@ use super::kind;
 use crate::Appliance;
 use crate::admin::Act;
 use crate::apps::AppsError;
-use bolster_auth::{Permit, UsePhone};
+use bolster_auth::{Permit, RestoreData};
 use bolster_env::random;
 use bolster_model::Timestamp;
 use bolster_store::{ReadExt, StoreError};
@@ -51,7 +51,7 @@ impl std::fmt::Debug for KeyRecord {
 
 impl Appliance {
     /// The key of the asking user; made when it is first asked for. Blocks on the disk then.
-    pub fn mobile_key(&self, permit: &Permit<UsePhone>) -> Result<KeyRecord, AppsError> {
+    pub fn mobile_key(&self, permit: &Permit<RestoreData>) -> Result<KeyRecord, AppsError> {
         let now = self.env().clock.now();
         if let Some(record) = self.known_key(permit, now)? {
             return Ok(record);
@@ -75,7 +75,11 @@ impl Appliance {
         Ok(record(&key, secret, now))
     }
 
-    fn known_key(&self, permit: &Permit<UsePhone>, now: Timestamp) -> Result<Option<KeyRecord>, StoreError> {
+    fn known_key(
+        &self,
+        permit: &Permit<RestoreData>,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
         let user = permit.actor().user_id();
         let Some(json) = self.store().view().document(permit.project().id, kind::MOBILE_KEY, user)? else {
             return Ok(None);

@@ -4,7 +4,7 @@ use super::kind;
 use crate::Appliance;
 use crate::admin::Act;
 use crate::apps::AppsError;
-use bolster_auth::{Permit, UsePhone};
+use bolster_auth::{Permit, RestoreData};
 use bolster_store::{ReadExt, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ impl Appliance {
     /// this returns. Blocks on the disk.
     pub fn next_number(
         &self,
-        permit: &Permit<UsePhone>,
+        permit: &Permit<RestoreData>,
         pool: &str,
         session: Option<&str>,
     ) -> Result<u64, NumberError> {

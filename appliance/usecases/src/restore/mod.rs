@@ -10,6 +10,7 @@
 mod demo;
 mod graph;
 mod holdings;
+mod of_case;
 mod payload;
 mod phone;
 mod plan;
@@ -75,6 +76,12 @@ pub enum RestoreError {
     /// The token could not be kept.
     #[error("the sync could not be recorded")]
     Write(#[from] WriteError),
+    /// More cases hang below one than such a restore holds.
+    #[error("more than {cases} cases hang below this one")]
+    TooMany {
+        /// The limit.
+        cases: usize,
+    },
     /// Whoever asked has gone.
     #[error("the client went away")]
     Gone,

@@ -80,7 +80,7 @@ impl Restore {
         let has_ledgers = graph.view.any_ledger()?;
         let items =
             self.request.items.then(|| self.count(&graph, &fixtures, &send, has_ledgers)).transpose()?;
-        print::head(&mut out, items, &token, &self.registration());
+        print::head(&mut out, items, Some(&token), &self.registration());
         self.print_fixtures(&mut out, &fixtures, sink)?;
         for case in &send {
             self.print_case(&graph, &mut out, case, has_ledgers)?;
@@ -197,7 +197,8 @@ impl Restore {
         // Everything besides the nouns that makes it another one.
         let mut assigned = if all { Vec::new() } else { self.user.locations.clone() };
         assigned.sort();
-        let key = serde_json::to_string(&("locations", all, format, &self.project.location_fields, assigned));
+        let fields: Vec<&str> = self.project.location_fields.iter().map(|f| f.slug.as_str()).collect();
+        let key = serde_json::to_string(&("locations", all, format, fields, assigned));
         let print = || self.print_locations(all, format);
         match key {
             Ok(key) => self.nouns.printed.get(&key, print),
@@ -248,7 +249,7 @@ impl Restore {
                 &location.latitude,
                 &location.longitude,
             ],
-            data: self.project.location_fields.iter().map(|name| (name.as_str(), text(name))).collect(),
+            data: self.project.location_fields.iter().map(|f| (f.slug.as_str(), text(&f.slug))).collect(),
         }
     }
 

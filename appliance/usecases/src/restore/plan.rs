@@ -50,7 +50,7 @@ fn set_of(owners: &[String]) -> HashSet<String> {
 }
 
 /// Live cases without the links that a phone must not get, and those links.
-fn without_bad_links(mut cases: Vec<LiveCase>) -> (Vec<LiveCase>, BTreeMap<CaseId, Vec<String>>) {
+pub(super) fn without_bad_links(mut cases: Vec<LiveCase>) -> (Vec<LiveCase>, BTreeMap<CaseId, Vec<String>>) {
     let ids: HashSet<&CaseId> = cases.iter().map(|c| &c.id).collect();
     let pairs: Vec<(&CaseId, &SyncCase)> = cases.iter().map(|c| (&c.id, &c.case)).collect();
     let closing = closing_links(&pairs);

@@ -49,7 +49,7 @@ impl Appliance {
                 reason: format!("{} cannot restore", actor.username()),
             })?,
         };
-        let (locations, custom) = self.assignment(project, &user);
+        let (locations, custom, profile) = self.assignment(project, &user);
         let is_web = user.is_web();
         let sharing = if is_web { Vec::new() } else { nouns.sharing(&user.id, &locations) };
         let mut owners: Vec<String> = sharing.iter().map(|(id, _)| id.clone()).collect();
@@ -57,7 +57,7 @@ impl Appliance {
         owners.sort();
         owners.dedup();
         let asked_by = (user.id != actor.user_id()).then(|| actor.user_id().to_owned());
-        let data = user_data(project, &user, custom, &locations);
+        let data = user_data(project, &user, (custom, profile), &locations);
         Ok(RestoreUser {
             id: user.id.clone(),
             username: user.username.clone(),
@@ -71,14 +71,20 @@ impl Appliance {
         })
     }
 
-    /// Locations and custom data of a user in a project.
-    fn assignment(&self, project: &Project, user: &User) -> (Vec<String>, BTreeMap<String, String>) {
+    /// Locations, custom data and id of the profile of a user in a project.
+    fn assignment(
+        &self,
+        project: &Project,
+        user: &User,
+    ) -> (Vec<String>, BTreeMap<String, String>, Option<String>) {
         if !user.is_web() {
-            return (user.locations.clone(), user.user_data.clone());
+            return (user.locations.clone(), user.user_data.clone(), user.profile_id.clone());
         }
         let members = self.auth().members(project.id);
         let membership = members.iter().find(|m| m.user.id == user.id).and_then(|m| m.membership.clone());
-        membership.map_or_else(Default::default, |m| (m.locations.clone(), m.user_data.clone()))
+        membership.map_or_else(Default::default, |m| {
+            (m.locations.clone(), m.user_data.clone(), m.profile_id.clone())
+        })
     }
 
     fn login_as(
@@ -136,16 +142,16 @@ impl Appliance {
 fn user_data(
     project: &Project,
     user: &User,
-    custom: BTreeMap<String, String>,
+    (custom, profile): (BTreeMap<String, String>, Option<String>),
     locations: &[String],
 ) -> Vec<(String, String)> {
     let mut data: BTreeMap<String, String> =
-        project.user_fields.iter().map(|field| (field.clone(), String::new())).collect();
+        project.user_fields.iter().map(|field| (field.slug.clone(), String::new())).collect();
     if user.practice {
         data.insert("user_type".into(), "demo".into());
     }
     data.extend(custom);
-    if let Some(profile) = &user.profile {
+    if let Some(profile) = profile.and_then(|id| project.profile(&id)) {
         data.extend(profile.fields.clone());
         data.insert("commcare_profile".into(), profile.id.clone());
     }

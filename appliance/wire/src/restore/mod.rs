@@ -38,16 +38,21 @@ pub fn begin(out: &mut Printer) {
     out.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<OpenRosaResponse xmlns=\"http://openrosa.org/http/response\"");
 }
 
-/// Ends the start tag that [`begin`] left open, then message, token and user.
-pub fn head(out: &mut Printer, items: Option<usize>, token: &str, user: &Registration<'_>) {
+/// Ends the start tag that [`begin`] left open, then message, token (unless nothing continues this payload) and
+/// user.
+pub fn head(out: &mut Printer, items: Option<usize>, token: Option<&str>, user: &Registration<'_>) {
     if let Some(items) = items {
         out.attribute("items", &items.to_string());
     }
     out.raw("><message nature=\"ota_restore_success\">Restored account ");
     out.text(user.username);
-    out.raw("</message><Sync xmlns=\"http://commcarehq.org/sync\"><restore_id>");
-    out.text(token);
-    out.raw("</restore_id></Sync><Registration xmlns=\"http://openrosa.org/user/registration\">");
+    out.raw("</message>");
+    if let Some(token) = token {
+        out.raw("<Sync xmlns=\"http://commcarehq.org/sync\"><restore_id>");
+        out.text(token);
+        out.raw("</restore_id></Sync>");
+    }
+    out.raw("<Registration xmlns=\"http://openrosa.org/user/registration\">");
     out.element("username", user.username);
     out.element("password", user.password);
     out.element("uuid", user.user_id);

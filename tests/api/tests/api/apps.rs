@@ -2,8 +2,11 @@
 
 use api_tests::Server;
 use api_tests::apps::{FORM, Made, PICTURE, files, package};
-use api_tests::client::Response;
+use api_tests::client::{Response, basic};
+use bolster_usecases::admin::places::NewLocation;
+use bolster_usecases::admin::workers::UserChange;
 use bolster_usecases::apps::{ImportApp, ImportError};
+use bolster_usecases::nouns::LocationType;
 use bolster_wire::app::{Profile, read_profile, read_suite};
 
 const SITE: &str = "http://clinic.example";
@@ -432,4 +435,120 @@ fn apps_survive_a_restart() {
     assert!(found.entry.released_at.is_some());
     assert_eq!(found.build.files.len(), 6);
     app.close();
+}
+
+#[test]
+fn workers_of_a_location_get_the_version_that_is_for_them() {
+    let server = Server::start();
+    for version in [3, 4] {
+        server.import("demo", &Made { version, ..Made::default() });
+    }
+    let project = server.app.auth().project_named("demo").expect("made before");
+    let kinds = [("region", None), ("village", Some("region"))];
+    for (code, parent) in kinds {
+        let kind = LocationType {
+            code: code.into(),
+            name: code.into(),
+            parent: parent.map(str::to_owned),
+            ..LocationType::default()
+        };
+        server
+            .app
+            .put_location_type(&server.app.auth().operator_permit("test", &project), &kind)
+            .expect("a type");
+    }
+    for (code, kind, parent) in
+        [("north", "region", None), ("kanda", "village", Some("north")), ("south", "region", None)]
+    {
+        let new = NewLocation {
+            site_code: code.into(),
+            type_code: kind.into(),
+            parent: parent.map(str::to_owned),
+            ..NewLocation::default()
+        };
+        server.app.create_location(&server.app.auth().operator_permit("test", &project), &new).expect("made");
+    }
+    for (name, place) in [("amina", "kanda"), ("juma", "south")] {
+        server.user("demo", name, None);
+        let change = UserChange { locations: Some(vec![place.to_owned()]), ..UserChange::default() };
+        let permit = server.app.auth().operator_permit("test", &project);
+        server.app.change_worker(&permit, name, &change).expect("is placed");
+    }
+    let give = |version, place: &str, released| {
+        let permit = server.app.auth().operator_permit("test", &project);
+        let given = server.app.release_app_at(&permit, "app", version, (place, released));
+        given.map(drop).map_err(|error| error.to_string())
+    };
+    assert!(give(3, "north", true).unwrap_err().contains("must be released before"));
+    server.release("demo", "app", 3);
+    server.release("demo", "app", 4);
+    assert!(give(3, "nowhere", true).unwrap_err().contains("there is no location nowhere"));
+    assert!(give(9, "north", true).is_err());
+    give(3, "north", true).expect("is given");
+    let ask =
+        |query: &str| server.get(&format!("/a/demo/apps/download/app/profile.ccpr?latest=true{query}"), &[]);
+    assert_eq!(profile(&ask("&username=amina")).version, 3, "below the location");
+    assert_eq!(profile(&ask("&username=amina@demo.commcarehq.org&target=release")).version, 3);
+    assert_eq!(profile(&ask("&username=amina&target=build")).version, 4);
+    assert_eq!(profile(&ask("&username=juma")).version, 4);
+    assert_eq!(profile(&ask("&username=nobody")).version, 4);
+    let nameless = ask("");
+    assert_eq!(nameless.status, 406);
+    assert_eq!(nameless.json()["error"], "app.update.not.allowed.user.logged_out");
+    // Who installs from a code has not signed in yet.
+    let address = scanned(&server.get("/a/demo/apps/odk/app/qr_code/", &[]).body);
+    assert_eq!(profile(&server.get(&target(&address), &[])).version, 4);
+    // The phone is told of its version, not of the newest.
+    let permit = server.app.auth().operator_permit("test", &project);
+    server.app.set_app(&permit, "app", &[("prompt_update".to_owned(), "on".to_owned())]).expect("is set");
+    let beat = |name: &str| {
+        let login = basic(name, api_tests::PASSWORD);
+        let path = "/a/demo/phone/heartbeat/app/?app_id=app&device_id=d&app_version=2";
+        server.get(path, &[("Authorization", &login)]).json()["latest_ccz_version"]["value"].clone()
+    };
+    assert_eq!((beat("amina"), beat("juma")), (3.into(), 4.into()));
+    // A nearer location wins, and taking back leaves the one above.
+    give(4, "kanda", true).expect("is given");
+    assert_eq!(profile(&ask("&username=amina")).version, 4);
+    give(4, "kanda", false).expect("is taken back");
+    assert_eq!(profile(&ask("&username=amina")).version, 3);
+    give(3, "north", false).expect("is taken back");
+    assert!(give(3, "north", false).is_err());
+    assert_eq!(profile(&ask("")).version, 4);
+}
+
+#[test]
+fn somebody_with_a_password_sees_what_can_be_installed() {
+    let server = Server::start();
+    server.project("far");
+    server.import("demo", &Made::default());
+    server.import("far", &Made { unique_id: "other", ..Made::default() });
+    server.user("demo", "amina", None);
+    server.user("demo", "chief@example.org", Some("admin"));
+    let list = |name: &str, password: &str| {
+        server.get("/phone/list_apps", &[("Authorization", &basic(name, password))])
+    };
+    let worker = "amina@demo.commcarehq.org";
+    let none = list(worker, api_tests::PASSWORD);
+    assert!(none.status == 200 && none.text().ends_with("<apps></apps>"), "{}", none.text());
+    server.release("demo", "app", 3);
+    server.release("far", "other", 3);
+    for name in [worker, "chief@example.org"] {
+        let seen = list(name, api_tests::PASSWORD);
+        assert_eq!(seen.status, 200, "{}", seen.text());
+        let address = format!("profile=\"{SITE}/a/demo/apps/download/app/profile.ccpr?latest=true\"");
+        for part in ["domain=\"demo\"", "name=\"Maji\"", "version=\"3\"", &address] {
+            assert!(seen.text().contains(part), "{part} is not in {}", seen.text());
+        }
+        assert!(!seen.text().contains("far"), "{}", seen.text());
+    }
+    for (name, password) in [
+        (worker, "wrong"),
+        ("nobody@demo.commcarehq.org", api_tests::PASSWORD),
+        ("amina@nowhere.commcarehq.org", api_tests::PASSWORD),
+        ("who@example.org", api_tests::PASSWORD),
+    ] {
+        assert_eq!(list(name, password).status, 401, "{name}");
+    }
+    assert_eq!(server.get("/phone/list_apps", &[]).status, 401);
 }

@@ -34,10 +34,14 @@ fn expected(info: &RouteInfo) -> Expected {
         Needs::Phone if info.pattern.contains("/search") => row(401, 401, 403, 400),
         Needs::Phone if info.pattern.contains("case_fixture") => row(401, 401, 403, 400),
         Needs::Phone if info.pattern.contains("registry_case") => row(401, 401, 403, 400),
-        Needs::Phone => row(401, 401, 403, 200),
         // It does not say which pool.
-        Needs::UsePhone if info.pattern.ends_with("get_next_id") => row(401, 403, 403, 400),
-        Needs::UsePhone | Needs::ViewApps => row(401, 403, 403, 200),
+        Needs::Phone if info.pattern.ends_with("get_next_id") => row(401, 401, 403, 400),
+        Needs::Phone => row(401, 401, 403, 200),
+        // The stranger may do nothing there, and is somebody in his own project.
+        Needs::Login => row(401, 200, 403, 200),
+        // No password helps there.
+        Needs::Signed => row(401, 401, 401, 401),
+        Needs::ViewApps => row(401, 403, 403, 200),
         Needs::PageApps | Needs::PageUsers | Needs::PageGroups | Needs::PageLocations | Needs::PageTables => {
             row(303, 403, 403, 200)
         }
@@ -67,7 +71,8 @@ fn by_session(info: &RouteInfo) -> bool {
         | Needs::Submit
         | Needs::SubmitApi
         | Needs::Phone
-        | Needs::UsePhone
+        | Needs::Signed
+        | Needs::Login
         | Needs::ViewApps
         | Needs::ReadForm
         | Needs::ReadCase => false,
@@ -84,6 +89,7 @@ fn every_route_asks_for_what_the_table_says() {
         ("member@example.org", "demo", None),
     ]
     .map(|(name, project, role)| (name, server.session(&server.user(project, name, role))));
+    let worker = server.user("demo", "amina", None);
     server.submit(&form_with("f", &create("c", "Ada")));
     let build = server.import("demo", &Made::default()).build.id;
     let project = server.app.auth().project_named("demo").expect("made before");
@@ -99,6 +105,7 @@ fn every_route_asks_for_what_the_table_says() {
             .replace("{case_ids}", "c")
             .replace("{case_id}", "c")
             .replace("{app_id}", "app")
+            .replace("{user_id}", &worker)
             .replace("{path}", "suite.xml")
             .replace("{code}", &code)
             .replace("{class}", "CommCareImage")

@@ -16,3 +16,4 @@ mod receiver;
 mod receiver_auth;
 mod restore;
 mod search;
+mod signed;

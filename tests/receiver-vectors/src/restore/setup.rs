@@ -138,8 +138,14 @@ pub fn create_user(world: &mut World, user: &Value) -> Result<()> {
         changed.created_at = times::iso(&format!("{date}T00:00:00Z")).context("date_joined")?;
     }
     if user["profile"].is_object() {
-        let fields = map(&user["profile"]["fields"]);
-        changed.profile = Some(Profile { id: text(&user["profile"]["id"]), fields });
+        let id = text(&user["profile"]["id"]);
+        let profile = Profile { id: id.clone(), name: id.clone(), fields: map(&user["profile"]["fields"]) };
+        let mut with = (*project).clone();
+        with.user_profiles.retain(|p| p.id != id);
+        with.user_profiles.push(profile);
+        let document = world.document(project.id, kind::PROJECT, &project.id.to_string(), &with)?;
+        world.appliance()?.commit_documents(vec![document])?;
+        changed.profile_id = Some(id);
     }
     changed.locations = texts(&user["locations"]);
     changed.active = user["active"] != false;

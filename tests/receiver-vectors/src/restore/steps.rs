@@ -5,14 +5,16 @@ use super::forms::{self, FormHead, text};
 use super::setup;
 use crate::client::{self, Request, Response};
 use crate::compare::Differences;
-use crate::world::World;
+use crate::world::{RUNTIME_KEY, World};
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use bolster_auth::{EditUsers, Membership, Permission, PermissionSet, Role, User, kind};
 use bolster_model::ProjectId;
 use bolster_usecases::nouns::{Group, Location, LocationType, kind as noun};
 use bolster_wire::times;
+use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -59,6 +61,13 @@ pub fn run(scenario: &Value, folder: &Path) -> Result<Differences> {
         steps(&by_phone["steps"], &setup, &mut differences)?;
     }
     Ok(differences)
+}
+
+/// What a web runtime signs an address with.
+fn signature(target: &str) -> String {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(RUNTIME_KEY.as_bytes()).expect("any length is a key");
+    mac.update(target.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
 }
 
 impl Run<'_> {
@@ -160,9 +169,13 @@ impl Run<'_> {
         }
         let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let mut headers = vec![("X-OpenRosa-Version".to_owned(), "3.0".to_owned())];
-        headers.extend(self.authorization(step));
-        let request =
-            Request { method: "GET".into(), target: format!("{path}?{query}"), headers, body: vec![] };
+        let target = format!("{path}?{query}");
+        if step["auth"]["kind"] == "hmac" {
+            headers.push(("X-MAC-DIGEST".to_owned(), signature(&target)));
+        } else {
+            headers.extend(self.authorization(step));
+        }
+        let request = Request { method: "GET".into(), target, headers, body: vec![] };
         client::send(self.world.address()?, &request)
     }
 
