@@ -180,7 +180,7 @@ impl Detail {
     }
 
     /// The tabs, or the detail itself if it has none.
-    pub fn flattened<'d>(self: &'d Arc<Self>) -> Vec<&'d Arc<Detail>> {
+    pub fn flattened(self: &Arc<Self>) -> Vec<&Arc<Detail>> {
         if self.tabs.is_empty() { vec![self] } else { self.tabs.iter().collect() }
     }
 

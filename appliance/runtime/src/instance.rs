@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::parse::tree::flat;
 use crate::profile::PLATFORM;
 use crate::session::{Attached, Frame, StepKind};
-use crate::world::{Search, Source, UserData, UserRecord};
+use crate::world::{Search, Source, UserData, UserRecord, World};
 
 /// The prefix of results of searches.
 pub const REMOTE: &str = "jr://instance/remote";
@@ -40,6 +40,21 @@ pub enum Slot {
     Input(Arc<Vec<(String, String)>>),
     /// Declared, without data.
     Nothing,
+}
+
+/// Where data is loaded for: an application, or a form without one.
+#[derive(Clone, Copy)]
+pub struct Place<'p> {
+    /// The table that names are interned in.
+    pub names: &'p Names,
+    /// The application, if there is one.
+    pub app: Option<&'p App>,
+    /// Data of the user, searches, lists.
+    pub world: &'p dyn World,
+    /// The language of the session.
+    pub language: &'p str,
+    /// The width of the window, if the client said it.
+    pub window_width: Option<&'p str>,
 }
 
 impl Slot {
@@ -72,19 +87,32 @@ impl Slot {
 
     /// Loads the data.
     pub(crate) fn load(&self, cx: &Cx<'_>) -> Option<Source> {
-        let names = &cx.app.names;
+        let place = Place {
+            names: &cx.app.names,
+            app: Some(cx.app),
+            world: cx.world,
+            language: cx.language,
+            window_width: cx.window_width,
+        };
+        self.open(&place)
+    }
+
+    /// Loads the data for a place.
+    pub fn open(&self, place: &Place<'_>) -> Option<Source> {
+        let Place { names, world, .. } = *place;
         match self {
-            Slot::Cases => Some(cx.world.data().cases()),
-            Slot::Ledgers => Some(cx.world.data().ledgers()),
-            Slot::Fixture(id) => fixture(id, cx.app, &*cx.world.data()),
+            Slot::Cases => Some(world.data().cases()),
+            Slot::Ledgers => Some(world.data().ledgers()),
+            Slot::Fixture(id) => {
+                let own = world.data().fixture(id);
+                own.or_else(|| place.app.and_then(|app| app.fixtures.get(&**id).cloned()))
+            }
             Slot::Session(data) => {
-                let user = cx.world.data().user().clone();
-                Some(Arc::new(session(names, data, &user, cx.language, cx.window_width)))
+                let user = world.data().user().clone();
+                Some(Arc::new(session(names, data, &user, place.language, place.window_width)))
             }
-            Slot::Results(search) => cx.world.search(search, false).ok(),
-            Slot::Kept(id) => {
-                cx.world.list(id).map(|values| -> Source { Arc::new(values_tree(names, &values)) })
-            }
+            Slot::Results(search) => world.search(search, false).ok(),
+            Slot::Kept(id) => world.list(id).map(|values| -> Source { Arc::new(values_tree(names, &values)) }),
             Slot::Values(values) => Some(Arc::new(values_tree(names, values))),
             Slot::Input(answers) => {
                 let fields = answers.iter().map(|(key, value)| ("field", Some(("name", &**key)), &**value));
@@ -105,7 +133,7 @@ impl Slot {
 }
 
 /// The error of a lookup table that is not there.
-pub fn missing_fixture(source: &str, cx: &Cx<'_>) -> Error {
+fn missing_fixture(source: &str, cx: &Cx<'_>) -> Error {
     let message = match cx.app.locales.get(cx.language, "lookup.table.missing.error") {
         Some(text) => crate::locale::fill(text, &[source.to_owned()]),
         None => format!("Unable to find lookup table: {source}"),
@@ -191,4 +219,14 @@ pub fn session(
         add(&mut tree, properties, name, Some(value));
     }
     tree
+}
+
+/// The results of a search as a data source. With the case template, properties nobody has are blank.
+pub fn results_source(body: &str, case_template: bool, names: &Names) -> Result<Source, Error> {
+    let document = crate::parse::xml::document(body)?;
+    let tree = crate::parse::tree::tree(document.root_element(), names);
+    Ok(match case_template {
+        true => Arc::new(crate::results::CaseResults::new(tree)),
+        false => Arc::new(tree),
+    })
 }

@@ -26,6 +26,7 @@ mod navigate;
 mod parse;
 mod profile;
 mod request;
+mod results;
 mod sandbox;
 mod screen;
 mod session;
@@ -38,9 +39,11 @@ pub use detail::{Action, Detail, Field, Grid, SortType, Style, Template};
 pub use env::{Cx, Env, Scope, Variables};
 pub use error::{Code, Error};
 pub use graph::{GraphData, SeriesData};
-pub use instance::{Slot, missing_fixture, session as session_instance};
+pub use instance::{Place, Slot, results_source};
 pub use locale::Locales;
-pub use navigate::*;
+pub use navigate::{
+    Navigator, Notice as ScreenNotice, Options, Outcome, PersistentItem, PersistentMenu, PersistentState, QueryInputs,
+};
 pub use profile::{PLATFORM, Profile};
 pub use sandbox::{Changes, Sandbox, purge_ids};
 pub use screen::*;

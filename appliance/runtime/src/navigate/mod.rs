@@ -35,6 +35,9 @@ pub struct QueryInputs {
     pub extras: Vec<(String, String)>,
 }
 
+/// Whether a path of selections was found good before.
+pub type Confirmed<'o> = dyn Fn(&[String]) -> bool + 'o;
+
 /// What a client asks for besides its selections.
 #[derive(Clone, Default)]
 pub struct Options<'o> {
@@ -51,7 +54,7 @@ pub struct Options<'o> {
     /// Who is logged in as, if somebody is.
     pub login_as: Option<String>,
     /// Whether a path of selections was found good before.
-    pub confirmed: Option<&'o dyn Fn(&[String]) -> bool>,
+    pub confirmed: Option<&'o Confirmed<'o>>,
 }
 
 impl Options<'_> {
@@ -98,6 +101,7 @@ pub struct Navigator<'x> {
     /// The menus on the way.
     pub persistent: PersistentState,
     entity_screens: HashMap<String, Rc<RefCell<EntityScreen>>>,
+    dropped: Vec<Search>,
 }
 
 impl<'x> Navigator<'x> {
@@ -115,13 +119,15 @@ impl<'x> Navigator<'x> {
             selections: Vec::new(),
             persistent: PersistentState::new(cx.app.profile.is_on("cc-persistent-menu")),
             entity_screens: HashMap::new(),
+            dropped: Vec::new(),
             cx,
         }
     }
 
     /// Back to the root.
     fn reset(&mut self) {
-        *self = Navigator::new(self.cx);
+        let dropped = std::mem::take(&mut self.dropped);
+        *self = Navigator { dropped, ..Navigator::new(self.cx) };
     }
 
     fn auto_advances(&self) -> bool {
@@ -459,6 +465,8 @@ impl<'x> Navigator<'x> {
                     }
                     return Ok(Outcome::Screen(Screen::Query(query)));
                 }
+                // What must be sent could not be: the user chooses again.
+                Some(Screen::Post(_)) if !self.session.frame.steps.is_empty() => self.session.step_back(self.cx)?,
                 Some(screen) => return Ok(Outcome::Screen(screen)),
             }
         }
@@ -485,7 +493,8 @@ impl<'x> Navigator<'x> {
     fn complete_and_rebuild(&mut self) -> Result<Option<Option<Screen>>, Error> {
         self.session.sync(self.cx.app);
         let scope = self.session.scope(self.cx)?;
-        let (goes_on, _) = self.session.complete(&Env::new(self.cx, &scope))?;
+        let (goes_on, dropped) = self.session.complete(&Env::new(self.cx, &scope))?;
+        self.dropped.extend(Self::searches(&dropped).cloned());
         if !goes_on {
             return Ok(None);
         }
@@ -505,8 +514,14 @@ impl<'x> Navigator<'x> {
         self.show(next, options).map(Some)
     }
 
+    /// The same, with the searches whose results nobody needs any more.
+    pub fn resolve_dropping(&mut self, options: &Options<'_>) -> Result<(Option<Outcome>, Vec<Search>), Error> {
+        let outcome = self.resolve(options)?;
+        Ok((outcome, std::mem::take(&mut self.dropped)))
+    }
+
     /// The searches that steps of some frame brought along.
-    pub fn searches(steps: &[Step]) -> impl Iterator<Item = &Search> {
+    fn searches(steps: &[Step]) -> impl Iterator<Item = &Search> {
         steps.iter().flat_map(|step| &step.attached).filter_map(|attached| match attached {
             Attached::Results(search) => Some(&**search),
             _ => None,

@@ -9,10 +9,13 @@ use crate::detail::{Detail, Field};
 use crate::env::Env;
 use crate::error::Error;
 
+/// A line about a node: header, cell, what is read out, and the field.
+pub type Line<'d> = (String, Cell, Option<String>, &'d Field);
+
 /// What a tab shows.
 pub enum TabRows<'d> {
-    /// Lines about the node: header, cell, what is read out, and the field.
-    Lines(Vec<(String, Cell, Option<String>, &'d Field)>),
+    /// Lines about the node.
+    Lines(Vec<Line<'d>>),
     /// Nodes below it: headers and rows.
     Nodes(Vec<String>, Page),
 }
@@ -78,7 +81,7 @@ fn lines<'d>(
     env: &Env<'_>,
     node: NodeRef<'_>,
     whole: bool,
-) -> Result<Vec<(String, Cell, Option<String>, &'d Field)>, Error> {
+) -> Result<Vec<Line<'d>>, Error> {
     let own = variables(detail, env, Some(node))?;
     let mut out = Vec::new();
     for field in &detail.fields {
