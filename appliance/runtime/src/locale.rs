@@ -84,7 +84,7 @@ fn entry(line: &str) -> Option<(String, String)> {
         }
     }
     let (key, value) = line[..end].split_once('=')?;
-    let value = value.replace("\\#", "#").replace("\\n", "\n");
+    let value = value.trim().replace("\\#", "#").replace("\\n", "\n");
     let key = key.trim().replace("\\#", "#");
     (!value.is_empty()).then_some((key, value))
 }
@@ -125,7 +125,7 @@ mod tests {
         locales.add("default", "a=one\n# nothing\nb=two\\nlines # note\nc=\nd=a=b\ne=\\#1");
         locales.add("en", "a=eins");
         assert_eq!(locales.get("en", "a"), Some("eins"));
-        assert_eq!(locales.get("en", "b"), Some("two\nlines "));
+        assert_eq!(locales.get("en", "b"), Some("two\nlines"));
         assert_eq!(locales.get("en", "c"), None);
         assert_eq!(locales.get("xx", "d"), Some("a=b"));
         assert_eq!(locales.get("en", "e"), Some("#1"));

@@ -177,6 +177,12 @@ fn check(
         let bad = body["status"] == "error" || body["notification"]["error"] == true;
         return if bad { Ok(()) } else { Err(format!("expected an error, got {}", reply.json)) };
     }
+    if body["exception"].is_string() && !step["response"]["exception"].is_string() {
+        return Err(format!("expected no error, got {}", body["exception"]));
+    }
+    if !body["exception"].is_string() && step["response"]["exception"].is_string() {
+        return Err(format!("expected the error {}", step["response"]["exception"]));
+    }
     bindings.same(&step["response"], body, "response", &ignore)?;
     let wanted = step["hq"].as_array().cloned().unwrap_or_default();
     let wanted: Vec<(usize, &Json)> = wanted.iter().enumerate().filter(|(_, e)| e["kind"] != "restore").collect();

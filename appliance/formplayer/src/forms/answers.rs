@@ -185,6 +185,11 @@ impl Formplayer {
             let mut sent = as_text(request.get("answer"));
             let before = match form.session.describe(&index, &host)? {
                 Position::Question(prompt) if tree::data_type(&prompt) == "binary" => prompt.answer,
+                Position::Question(prompt) if clear && prompt.answer.is_some() => {
+                    return Err(Fault::Other(
+                        "Only uploaded files are cleared like this; send an empty answer instead.".into(),
+                    ));
+                }
                 Position::Question(_) => None,
                 _ => return Err(Fault::Other(format!("There is no question at {wanted}."))),
             };

@@ -43,9 +43,15 @@ pub(crate) struct Question {
     children: Option<Vec<Question>>,
 }
 
-#[derive(Debug, Serialize)]
+/// What the form says about how something looks; entries of repeats have an empty one.
+#[derive(Debug, Default, Serialize)]
 struct Style {
-    raw: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<String>,
+}
+
+fn style(appearance: Option<String>) -> Option<Style> {
+    appearance.map(|raw| Style { raw: Some(raw) })
 }
 
 impl Question {
@@ -61,6 +67,7 @@ impl Question {
             kind: "sub-group",
             ix: index.to_string(),
             caption: group.caption,
+            style: Some(Style::default()),
             ..Question::default()
         };
         out.media(group.media);
@@ -83,14 +90,18 @@ pub(crate) fn parse_index(text: &str) -> Option<FormIndex> {
     FormIndex::parse(&out)
 }
 
+fn bare(kind: &'static str, index: &str) -> Question {
+    Question { kind, ix: index.into(), style: Some(Style::default()), ..Question::default() }
+}
+
 /// One position.
 pub(crate) fn question(session: &Session, index: &FormIndex, host: &dyn FormHost) -> Result<Question, Fault> {
     Ok(match session.describe(index, host)? {
-        Position::Beginning => Question { kind: "form-start", ix: "<".into(), ..Question::default() },
-        Position::End => Question { kind: "form-complete", ix: ">".into(), ..Question::default() },
+        Position::Beginning => bare("form-start", "<"),
+        Position::End => bare("form-complete", ">"),
         Position::Question(prompt) => of_prompt(index, *prompt)?,
         Position::Group(group) => {
-            let style = group.appearance.clone().map(|raw| Style { raw });
+            let style = style(group.appearance.clone());
             Question { style, repeatable: Some("false"), ..Question::group(index, *group) }
         }
         Position::Repeat(repeat) => Question {
@@ -130,7 +141,7 @@ fn of_prompt(index: &FormIndex, prompt: Prompt) -> Result<Question, Fault> {
         required: u8::from(prompt.required),
         question_id: Some(last),
         binding: Some(generic(&binding)),
-        style: prompt.appearance.map(|raw| Style { raw }),
+        style: style(prompt.appearance),
         choices: prompt.control.is_select().then(|| prompt.choices.into_iter().map(|c| c.label).collect()),
         hint: prompt.hint,
         help: prompt.help,
