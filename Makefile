@@ -9,13 +9,14 @@ SECONDS  ?= 10
 BENCH    ?=
 FUZZ_SECONDS ?= 20
 
-.PHONY: help run tools build test check unit vectors fuzz bench
+.PHONY: help run tools build test check unit vectors fuzz bench instructions
 
 help:
 	@echo 'make run     build Bolster and start it with sample data on http://$(LISTEN)/'
 	@echo 'make test    run every check and every test'
 	@echo 'make fuzz    feed broken input to every parser for $(FUZZ_SECONDS) seconds each'
 	@echo 'make bench   measure this machine (BENCH=--quick for two minutes instead of many)'
+	@echo 'make instructions  count instructions of the form engine, the same on a busy machine (valgrind)'
 	@echo 'make build   only build: $(BOLSTER)'
 
 run: build
@@ -52,3 +53,7 @@ fuzz: tools
 
 bench: build
 	$(BOLSTER) bench submissions --seconds $(SECONDS) $(BENCH)
+	$(BOLSTER) bench forms
+
+instructions: tools
+	packaging/instructions

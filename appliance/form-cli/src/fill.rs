@@ -101,7 +101,8 @@ impl Walk<'_> {
             self.out.flush()?;
             if input.read_line(&mut line)? == 0 {
                 writeln!(self.out)?;
-                return Ok(false);
+                // Answers from a file end where the form does: that is as good as Enter.
+                return if *self.session.current() == FormIndex::End { self.finish() } else { Ok(false) };
             }
             // A failing answer changes nothing; the person may try another one.
             let next = match self.obey(line.trim_end_matches(['\r', '\n'])) {

@@ -75,6 +75,13 @@ fn a_form_is_filled_in_and_submitted() {
 }
 
 #[test]
+fn answers_that_end_where_the_form_does_submit_it() {
+    let (shown, submitted) = typed("piped", "34\n1\nfine\n\n");
+    assert!(submitted, "{shown}");
+    assert!(shown.contains("<age>34</age><sex>f</sex><note>fine</note><sum>1</sum></data>"), "{shown}");
+}
+
+#[test]
 fn leaving_keeps_a_draft() {
     let (shown, submitted) = typed("draft", "12\n");
     assert!(!submitted);

@@ -1,4 +1,7 @@
 //! Figures for forms: `cargo bench -p bolster-xforms [-- FILE…]`. Without files, the benchmark form of the vectors.
+//!
+//! `-- --list` names the operations, `-- --run NAME COUNT [FILE]` does one COUNT times and prints nothing: two runs
+//! under callgrind, of different counts, give the instructions of one operation (`make instructions`).
 #![allow(clippy::disallowed_methods, missing_docs)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -211,13 +214,54 @@ fn measure(name: &str, text: &str) {
     });
 }
 
-fn main() {
-    let files: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    if files.is_empty() {
-        let form = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/forms/bench-200/form.xml");
-        measure("bench-200", &std::fs::read_to_string(form).unwrap_or_default());
+/// What can be run alone, for callgrind.
+const OPERATIONS: [&str; 5] = ["parse", "open", "answer", "validate", "submission"];
+
+fn run(operation: &str, count: u32, text: &str) {
+    let host = &BenchHost::of(text);
+    let options = LoadOptions::default();
+    if operation == "parse" {
+        for _ in 0..count {
+            black_box(FormDefinition::parse(text, &options, host).is_ok());
+        }
+        return;
     }
-    for file in files {
-        measure(&file, &std::fs::read_to_string(&file).unwrap_or_default());
+    let definition = Arc::new(FormDefinition::parse(text, &options, host).expect("a form that loads"));
+    let begin = OpenOptions::default();
+    let mut session = Session::open(&definition, &begin, host).expect("a form that opens");
+    let questions = questions(&mut session, host);
+    for round in 0..count as usize {
+        match operation {
+            "open" => {
+                let mut session = Session::open(&definition, &begin, host).expect("it opened before");
+                let _ = session.step(host);
+                black_box(session.describe(session.current(), host).is_ok());
+            }
+            "answer" => {
+                let (index, answers) = &questions[round % questions.len()];
+                let answer = &answers[round / questions.len() % answers.len()];
+                black_box(session.answer(index, Some(answer), host).is_ok());
+            }
+            "validate" => {
+                black_box(session.clone().validate(host).is_ok());
+            }
+            _ => {
+                black_box(session.submission(host).map_or(0, |xml| xml.len()));
+            }
+        }
+    }
+}
+
+const FORM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/forms/bench-200/form.xml");
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let read = |file: &str| std::fs::read_to_string(file).expect("a readable form");
+    match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--list"] => OPERATIONS.iter().for_each(|name| println!("{name}")),
+        ["--run", name, count] => run(name, count.parse().expect("a count"), &read(FORM)),
+        ["--run", name, count, file] => run(name, count.parse().expect("a count"), &read(file)),
+        [] => measure("bench-200", &read(FORM)),
+        files => files.iter().for_each(|file| measure(file, &read(file))),
     }
 }

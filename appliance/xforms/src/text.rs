@@ -148,4 +148,20 @@ impl Itext {
         let (id, form) = key.rsplit_once(';')?;
         self.lookup(language, self.id(id)?, self.form(form)?)
     }
+
+    /// The placeholders of a text in all languages, by the key expressions use.
+    pub fn outputs(&self, key: &str) -> Vec<Arc<Expr>> {
+        let mut out: Vec<Arc<Expr>> = Vec::new();
+        for language in 0..self.languages.len() {
+            let Some(template) = self.by_key(language, key) else { continue };
+            for piece in &template.pieces {
+                if let Piece::Output(expr, _) = piece
+                    && !out.iter().any(|known| Arc::ptr_eq(known, expr))
+                {
+                    out.push(expr.clone());
+                }
+            }
+        }
+        out
+    }
 }

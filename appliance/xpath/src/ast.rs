@@ -121,7 +121,7 @@ pub(crate) struct Path {
     pub start: Start,
     /// Leading `..` steps.
     pub up: u32,
-    pub steps: Vec<Step>,
+    pub steps: Box<[Step]>,
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +160,43 @@ macro_rules! functions {
             }
         }
     };
+}
+
+impl Function {
+    /// Whether every argument is used as one value and none is handed through or told from a node (as `format-date`
+    /// does), so that a path to one node may come as the value of that node.
+    pub(crate) fn takes_single_values(self) -> bool {
+        use Function as F;
+        matches!(
+            self,
+            F::Boolean
+                | F::Number
+                | F::Int
+                | F::Text
+                | F::Date
+                | F::BooleanFromString
+                | F::Selected
+                | F::CountSelected
+                | F::SelectedAt
+                | F::Substr
+                | F::SubstringBefore
+                | F::SubstringAfter
+                | F::StringLength
+                | F::UpperCase
+                | F::LowerCase
+                | F::Contains
+                | F::StartsWith
+                | F::EndsWith
+                | F::Translate
+                | F::Replace
+                | F::Regex
+                | F::Abs
+                | F::Ceiling
+                | F::Floor
+                | F::Round
+                | F::Pow
+        )
+    }
 }
 
 const MANY: usize = usize::MAX;

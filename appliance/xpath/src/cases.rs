@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::context::{Host, NoHost};
 use crate::names::{Name, Names};
 use crate::source::{DataSource, Key, NodeId, NodeList, NodeValue};
+use crate::value::text_to_number;
 
 /// One case, as it is put into a [`CaseSnapshot`].
 #[derive(Clone, Debug, Default)]
@@ -49,28 +51,38 @@ struct Edge {
     relationship: u32,
 }
 
-type Rows = HashMap<u32, Vec<u32>>;
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+type Rows = Map<u32, Vec<u32>>;
+
+/// The column of a property that no case has.
+const NO_COLUMN: u32 = u32::MAX;
+
+/// The not-a-number that stands for a text whose number depends on the zone: a calendar day.
+const ASK: u64 = 0x7ff8_0000_0000_0001;
 
 /// All cases a user may see, in storage order. Immutable; build a new one when they change.
 ///
-/// Bounds: 4 bytes per case and property besides the distinct texts, 16 per index.
+/// Bounds: 4 bytes per case and property besides the distinct texts, 16 per index; 8 more per case for a property that
+/// was compared as a number.
 pub struct CaseSnapshot {
     names: Names,
     /// Distinct texts; number 0 is "absent".
     texts: Vec<Arc<str>>,
-    by_text: HashMap<Arc<str>, u32>,
+    by_text: Map<Arc<str>, u32>,
     rows: usize,
     attributes: [Vec<u32>; 7],
     attribute_names: [Name; 7],
     columns: Vec<Vec<u32>>,
-    column_of: HashMap<Name, u32>,
+    /// The columns as numbers, made when they are first compared so.
+    numbers: Vec<OnceLock<Box<[f64]>>>,
+    column_of: Map<Name, u32>,
     column_names: Vec<Name>,
     dates: [Vec<Option<i64>>; 2],
     edges: Vec<Edge>,
     edges_from: Vec<u32>,
     attachments: Vec<(u32, Name, u32)>,
     index: [OnceLock<Rows>; 7],
-    edge_index: OnceLock<HashMap<(Name, u32), Vec<u32>>>,
+    edge_index: OnceLock<Map<(Name, u32), Vec<u32>>>,
     n_casedb: Name,
     n_case: Name,
     n_index: Name,
@@ -106,12 +118,13 @@ impl CaseSnapshot {
         let mut snapshot = CaseSnapshot {
             names: names.clone(),
             texts: vec!["".into()],
-            by_text: HashMap::new(),
+            by_text: Map::default(),
             rows: 0,
             attributes: Default::default(),
             attribute_names: ATTRIBUTES.map(name),
             columns: Vec::new(),
-            column_of: HashMap::new(),
+            numbers: Vec::new(),
+            column_of: Map::default(),
             column_names: Vec::new(),
             dates: Default::default(),
             edges: Vec::new(),
@@ -135,6 +148,7 @@ impl CaseSnapshot {
             column.resize(rows, ABSENT);
             column.shrink_to_fit();
         }
+        snapshot.numbers.resize_with(snapshot.columns.len(), OnceLock::new);
         snapshot
     }
 
@@ -208,6 +222,18 @@ impl CaseSnapshot {
         column.push(value);
     }
 
+    fn numbers_of(&self, column: u32) -> &[f64] {
+        self.numbers[column as usize].get_or_init(|| {
+            let number = |&text: &u32| {
+                let text = &*self.texts[text as usize];
+                let n = text_to_number(text, &NoHost);
+                let day = !n.is_nan() && text.trim_start_matches(|c: char| c <= ' ').find('-') > Some(0);
+                if day { f64::from_bits(ASK) } else { n }
+            };
+            self.columns[column as usize].iter().map(number).collect()
+        })
+    }
+
     fn edges_of(&self, row: usize) -> std::ops::Range<usize> {
         self.edges_from[row] as usize..self.edges_from[row + 1] as usize
     }
@@ -220,7 +246,7 @@ impl CaseSnapshot {
 
     fn rows_with(&self, attribute: usize) -> &Rows {
         self.index[attribute].get_or_init(|| {
-            let mut rows = Rows::new();
+            let mut rows = Rows::default();
             for (row, &value) in self.attributes[attribute].iter().enumerate() {
                 rows.entry(value).or_default().push(row as u32);
             }
@@ -228,9 +254,9 @@ impl CaseSnapshot {
         })
     }
 
-    fn rows_by_edge(&self) -> &HashMap<(Name, u32), Vec<u32>> {
+    fn rows_by_edge(&self) -> &Map<(Name, u32), Vec<u32>> {
         self.edge_index.get_or_init(|| {
-            let mut rows: HashMap<_, Vec<u32>> = HashMap::new();
+            let mut rows: Map<_, Vec<u32>> = Map::default();
             for row in 0..self.rows {
                 for edge in &self.edges[self.edges_of(row)] {
                     rows.entry((edge.name, edge.target)).or_default().push(row as u32);
@@ -318,6 +344,22 @@ impl DataSource for CaseSnapshot {
                 out.extend(found.map(|(at, _)| id(FILE, row, at)));
             }
             _ => {}
+        }
+    }
+
+    fn only_child(&self, node: NodeId, name: Name) -> Option<NodeId> {
+        if let (CASE, row, _) = parts(node)
+            && let Some(&column) = self.column_of.get(&name)
+            && self.text_column(NodeId(0), self.n_case, name).is_some()
+        {
+            let held = self.columns[column as usize][row] != ABSENT;
+            return held.then(|| id(PROPERTY, row, column as usize));
+        }
+        let mut found = NodeList::new();
+        self.children(node, name, &mut found);
+        match found[..] {
+            [only] => Some(only),
+            _ => None,
         }
     }
 
@@ -468,5 +510,41 @@ impl DataSource for CaseSnapshot {
                         .any(|e| e.name.0 == name && &*self.texts[e.target as usize] == text)
             }
         }
+    }
+
+    fn text_column(&self, node: NodeId, candidates: Name, name: Name) -> Option<u32> {
+        let grouped = name == self.n_index || name == self.n_attachment || self.n_dates.contains(&name);
+        if parts(node).0 != ROOT || candidates != self.n_case || grouped {
+            return None;
+        }
+        Some(self.column_of.get(&name).copied().unwrap_or(NO_COLUMN))
+    }
+
+    fn retain_numbers(&self, column: u32, host: &dyn Host, test: &dyn Fn(f64) -> bool, found: &mut NodeList) {
+        if column == NO_COLUMN {
+            return found.retain(|_| test(f64::NAN));
+        }
+        let numbers = self.numbers_of(column);
+        found.retain(|node| {
+            let row = parts(*node).1;
+            let number = numbers[row];
+            if number.to_bits() == ASK {
+                let text = &*self.texts[self.columns[column as usize][row] as usize];
+                return test(text_to_number(text, host));
+            }
+            test(number)
+        });
+    }
+
+    fn retain_texts(&self, column: u32, text: &str, same: bool, found: &mut NodeList) {
+        if column == NO_COLUMN {
+            return found.retain(|_| text.is_empty() == same);
+        }
+        let known = self.by_text.get(text).copied();
+        let column = &self.columns[column as usize];
+        found.retain(|node| {
+            let held = column[parts(*node).1];
+            (Some(held) == known || (text.is_empty() && held == ABSENT)) == same
+        });
     }
 }

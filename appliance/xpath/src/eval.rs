@@ -28,16 +28,26 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         Evaluator { context, names }
     }
 
+    fn top(&self) -> Frame<'a> {
+        Frame { node: self.context.node, original: self.context.original, position: None }
+    }
+
     pub fn evaluate(&self, ast: &'a Ast) -> Result<Value<'a>, Error> {
-        let frame = Frame { node: self.context.node, original: self.context.original, position: None };
-        self.eval(ast, &frame)
+        self.eval(ast, &self.top())
+    }
+
+    pub fn top_boolean(&self, ast: &'a Ast) -> Result<bool, Error> {
+        self.boolean(ast, &self.top())
+    }
+
+    pub fn top_number(&self, ast: &'a Ast) -> Result<f64, Error> {
+        self.number(ast, &self.top())
     }
 
     /// The nodes of a path, irrelevant ones included; nothing if it is no path.
     pub fn select_all(&self, ast: &'a Ast) -> Option<Result<crate::value::Nodeset<'a>, Error>> {
         let Kind::Path(path) = &ast.kind else { return None };
-        let frame = Frame { node: self.context.node, original: self.context.original, position: None };
-        Some(self.select(path, &frame).map_err(|e| e.at(ast.span)))
+        Some(self.select(path, &self.top()).map_err(|e| e.at(ast.span)))
     }
 
     pub fn eval(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<Value<'a>, Error> {
@@ -78,17 +88,42 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             .ok_or_else(|| Error::generic(format!("unknown variable ${name}")))
     }
 
+    /// Evaluates what will be used as one value: a path that leads to one node gives the value of that node; all
+    /// other paths give nodesets, whose use raises what there is to raise.
+    #[inline]
+    fn operand(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<Value<'a>, Error> {
+        match &ast.kind {
+            Kind::Path(path) => {
+                self.context.spend(1)?;
+                match self.only_value(path, frame) {
+                    Some(value) => Ok(value),
+                    None => self.path(path, frame).map(Value::Nodes).map_err(|e| e.at(ast.span)),
+                }
+            }
+            _ => self.eval(ast, frame),
+        }
+    }
+
     /// Evaluates to one value, never a nodeset.
     pub fn scalar(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<Value<'a>, Error> {
-        self.eval(ast, frame)?.unpack(self.context).map_err(|e| e.at(ast.span))
+        match self.operand(ast, frame)? {
+            Value::Nodes(nodes) => nodes.unpack(self.context).map_err(|e| e.at(ast.span)),
+            value => Ok(value),
+        }
     }
 
     pub fn number(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<f64, Error> {
-        self.eval(ast, frame)?.to_number(self.context).map_err(|e| e.at(ast.span))
+        match self.operand(ast, frame)? {
+            Value::Number(n) => Ok(n),
+            value => value.to_number(self.context).map_err(|e| e.at(ast.span)),
+        }
     }
 
     pub fn boolean(&self, ast: &'a Ast, frame: &Frame<'a>) -> Result<bool, Error> {
-        self.eval(ast, frame)?.to_boolean(self.context).map_err(|e| e.at(ast.span))
+        match self.operand(ast, frame)? {
+            Value::Boolean(b) => Ok(b),
+            value => value.to_boolean(self.context).map_err(|e| e.at(ast.span)),
+        }
     }
 
     fn binary(
@@ -102,8 +137,8 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             Operator::Or => self.boolean(left, frame)? || self.boolean(right, frame)?,
             Operator::And => self.boolean(left, frame)? && self.boolean(right, frame)?,
             Operator::Equal | Operator::NotEqual => {
-                let a = self.eval(left, frame)?;
-                let b = self.eval(right, frame)?;
+                let a = self.operand(left, frame)?;
+                let b = self.operand(right, frame)?;
                 let a = a.unpack(self.context).map_err(|e| e.at(left.span))?;
                 let b = b.unpack(self.context).map_err(|e| e.at(right.span))?;
                 equal(&a, &b, self.context)? == (operator == Operator::Equal)
@@ -120,10 +155,13 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         right: &'a Ast,
         frame: &Frame<'a>,
     ) -> Result<Value<'a>, Error> {
-        let a = self.eval(left, frame)?;
-        let b = self.eval(right, frame)?;
-        let a = a.to_number(self.context).map_err(|e| e.at(left.span))?;
-        let b = b.to_number(self.context).map_err(|e| e.at(right.span))?;
+        let a = self.operand(left, frame)?;
+        let b = self.operand(right, frame)?;
+        let number = |value: Value<'a>, ast: &Ast| match value {
+            Value::Number(n) => Ok(n),
+            value => value.to_number(self.context).map_err(|e| e.at(ast.span)),
+        };
+        let (a, b) = (number(a, left)?, number(b, right)?);
         Ok(match operator {
             Operator::Less => Value::Boolean(a < b),
             Operator::LessEqual => Value::Boolean(a <= b),
@@ -160,8 +198,9 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             _ => {}
         }
         let mut values = smallvec::SmallVec::<[Value<'a>; 3]>::new();
+        let single = function.takes_single_values();
         for argument in arguments {
-            values.push(self.eval(argument, frame)?);
+            values.push(if single { self.operand(argument, frame)? } else { self.eval(argument, frame)? });
         }
         functions::call(function, &values, self.context)
     }

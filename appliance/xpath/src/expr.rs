@@ -68,12 +68,12 @@ impl Expr {
 
     /// Evaluates to a truth value.
     pub fn evaluate_boolean<'a>(&'a self, context: &Context<'a>) -> Result<bool, Error> {
-        self.evaluate(context)?.to_boolean(context)
+        Evaluator::new(context, &self.names).top_boolean(&self.ast)
     }
 
     /// Evaluates to a number.
     pub fn evaluate_number<'a>(&'a self, context: &Context<'a>) -> Result<f64, Error> {
-        self.evaluate(context)?.to_number(context)
+        Evaluator::new(context, &self.names).top_number(&self.ast)
     }
 
     /// Evaluates to text.
@@ -154,5 +154,13 @@ impl Expr {
     /// The names of the functions called that are not built in.
     pub fn host_functions(&self) -> Vec<String> {
         references::host_functions(&self.ast)
+    }
+
+    /// The first arguments of the calls of `function`, which is not built in, where they are literals.
+    pub fn literal_arguments(&self, function: &str) -> Vec<&str> {
+        if self.ast.needs & crate::ast::Needs::VOLATILE == 0 {
+            return Vec::new();
+        }
+        references::literal_arguments(&self.ast, function)
     }
 }

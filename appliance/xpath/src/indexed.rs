@@ -79,6 +79,14 @@ impl DataSource for IndexedTree {
         }
     }
 
+    fn only_child(&self, node: NodeId, name: Name) -> Option<NodeId> {
+        self.tree.only_child(node, name)
+    }
+
+    fn passed(&self, node: NodeId, name: Name) -> u64 {
+        self.tree.passed(node, name)
+    }
+
     fn child_at(&self, node: NodeId, name: Name, position: usize) -> Option<NodeId> {
         self.tree.child_at(node, name, position)
     }

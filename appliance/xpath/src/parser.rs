@@ -1,9 +1,11 @@
 //! Tokens to the compiled form.
 
+use smallvec::SmallVec;
+
 use crate::ast::{Ast, Axis, Function, Kind, Needs, Operator, Path, Start, Step};
 use crate::context::Limits;
 use crate::error::{Code, Error, Span};
-use crate::lexer::{Token, tokens};
+use crate::lexer::{Sign, Token, Tokens, tokens};
 use crate::names::Names;
 
 /// Parses `text` whole.
@@ -11,8 +13,9 @@ pub(crate) fn parse(text: &str, names: &Names, limits: &Limits) -> Result<Ast, E
     if text.len() > u32::MAX as usize / 2 || text.len() > limits.output {
         return Err(Error::new(Code::Limit, "The expression is too long (limit: output)."));
     }
-    let tokens = tokens(text)?;
-    let mut parser = Parser { tokens, at: 0, names, depth: 0, limits };
+    let mut found = Tokens::new();
+    tokens(text, &mut found)?;
+    let mut parser = Parser { tokens: &found, at: 0, names, depth: 0, limits };
     if parser.peek() == Token::End {
         return Err(Error::new(Code::Syntax, "The expression is empty."));
     }
@@ -26,13 +29,6 @@ pub(crate) fn parse(text: &str, names: &Names, limits: &Limits) -> Result<Ast, E
 /// Nesting of parentheses, calls and predicates while parsing; each level costs several stack frames.
 const NESTING_MAX: u32 = 120;
 
-enum RawStep<'t> {
-    Here,
-    Up,
-    Step { axis: Axis, test: Test<'t>, predicates: Vec<Ast> },
-    Anywhere,
-}
-
 enum Test<'t> {
     Name(&'t str),
     Any,
@@ -40,8 +36,37 @@ enum Test<'t> {
     Other(&'static str),
 }
 
+/// A path while its steps are read: written steps are turned into the few that evaluate.
+struct Building {
+    up: u32,
+    steps: SmallVec<[Step; 4]>,
+    /// Whether steps up may still come: only in front of all names, from a context node.
+    rises: bool,
+    /// The first construct that is not part of the dialect.
+    unsupported: Option<&'static str>,
+}
+
+impl Building {
+    fn from(start: &Start) -> Self {
+        let rises = matches!(start, Start::Context | Start::Original);
+        Building { up: 0, steps: SmallVec::new(), rises, unsupported: None }
+    }
+
+    fn refuse(&mut self, what: &'static str) {
+        self.unsupported.get_or_insert(what);
+    }
+
+    fn rise(&mut self) {
+        if self.rises && self.steps.is_empty() {
+            self.up += 1;
+        } else {
+            self.refuse("parent step after a name");
+        }
+    }
+}
+
 struct Parser<'t> {
-    tokens: Vec<(Token<'t>, Span)>,
+    tokens: &'t [(Token<'t>, Span)],
     at: usize,
     names: &'t Names,
     depth: u32,
@@ -49,23 +74,26 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    #[inline]
     fn peek(&self) -> Token<'t> {
         self.tokens[self.at].0
     }
 
+    #[inline]
     fn peek_after(&self) -> Token<'t> {
         self.tokens.get(self.at + 1).map_or(Token::End, |t| t.0)
     }
 
+    #[inline]
     fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len() - 1);
     }
 
-    fn is(&self, sign: &str) -> bool {
+    fn is(&self, sign: Sign) -> bool {
         matches!(self.peek(), Token::Sign(s) if s == sign)
     }
 
-    fn accept(&mut self, sign: &str) -> bool {
+    fn accept(&mut self, sign: Sign) -> bool {
         let found = self.is(sign);
         if found {
             self.advance();
@@ -73,8 +101,8 @@ impl<'t> Parser<'t> {
         found
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), Error> {
-        if self.accept(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
+    fn expect(&mut self, sign: Sign) -> Result<(), Error> {
+        if self.accept(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{}`", sign.text()))) }
     }
 
     fn unexpected(&self, wanted: &str) -> Error {
@@ -86,9 +114,37 @@ impl<'t> Parser<'t> {
         self.tokens[self.at].1.start
     }
 
-    fn finish(&self, start: u32, kind: Kind) -> Result<Ast, Error> {
+    #[inline]
+    fn span_from(&self, start: u32) -> Span {
         let end = self.at.checked_sub(1).map_or(start, |last| self.tokens[last].1.end);
-        let span = Span { start, end };
+        Span { start, end }
+    }
+
+    /// A part with nothing below it.
+    #[inline]
+    fn leaf(&self, start: u32, kind: Kind, needs: u8) -> Ast {
+        Ast { kind, span: self.span_from(start), height: 1, needs }
+    }
+
+    fn binary(&self, start: u32, operator: Operator, left: Ast, right: Ast) -> Result<Ast, Error> {
+        let height = left.height.max(right.height) + 1;
+        let needs = left.needs | right.needs;
+        let kind = Kind::Binary(operator, Box::new((left, right)));
+        self.checked(Ast { kind, span: self.span_from(start), height, needs })
+    }
+
+    #[inline]
+    fn checked(&self, ast: Ast) -> Result<Ast, Error> {
+        if ast.height > self.limits.depth { Err(self.too_deep(self.limits.depth, ast.span)) } else { Ok(ast) }
+    }
+
+    #[cold]
+    fn too_deep(&self, bound: u32, span: Span) -> Error {
+        let message = format!("The expression nests more than {bound} levels (limit: depth).");
+        Error::new(Code::Limit, message).at(span)
+    }
+
+    fn finish(&self, start: u32, kind: Kind) -> Result<Ast, Error> {
         let (mut height, mut needs) = (0, 0);
         let mut below = |ast: &Ast| {
             height = height.max(ast.height);
@@ -131,45 +187,61 @@ impl<'t> Parser<'t> {
                 needs |= Needs::VOLATILE | Needs::CALL | Needs::NODE;
             }
         }
-        let height = height + 1;
-        if height > self.limits.depth {
-            return Err(Error::new(
-                Code::Limit,
-                format!("The expression nests more than {} levels (limit: depth).", self.limits.depth),
-            )
-            .at(span));
-        }
-        Ok(Ast { kind, span, height, needs })
+        self.checked(Ast { kind, span: self.span_from(start), height: height + 1, needs })
     }
 
+    #[inline]
     fn enter(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > NESTING_MAX.min(self.limits.depth) {
-            return Err(Error::new(
-                Code::Limit,
-                format!("The expression nests more than {NESTING_MAX} levels (limit: depth)."),
-            )
-            .at(self.tokens[self.at].1));
+            return Err(self.too_deep(NESTING_MAX, self.tokens[self.at].1));
         }
         Ok(())
     }
 
+    /// An operand that is one token: a literal, `.`, or a name or `.` that no step, predicate or call follows.
+    #[inline]
+    fn simple(&mut self) -> Option<Ast> {
+        let (token, span) = self.tokens[self.at];
+        let path = |steps: Box<[Step]>| Kind::Path(Box::new(Path { start: Start::Context, up: 0, steps }));
+        let ends = || match self.peek_after() {
+            Token::Sign(sign) => !matches!(
+                sign,
+                Sign::Slash | Sign::Slashes | Sign::OpenBracket | Sign::Open | Sign::Axis | Sign::Union
+            ),
+            _ => true,
+        };
+        let (kind, needs) = match token {
+            Token::Number(n) if ends() => (Kind::Number(n), 0),
+            Token::Text(text) if ends() => (Kind::Text(text.into()), 0),
+            Token::Sign(Sign::Dot) if ends() => (path(Box::default()), Needs::NODE),
+            Token::Name(name) if ends() => {
+                let name = Some(self.names.intern(name));
+                (path(Box::new([Step { name, attribute: false, predicates: Vec::new() }])), Needs::NODE)
+            }
+            _ => return None,
+        };
+        self.advance();
+        Some(Ast { kind, span, height: 1, needs })
+    }
+
+    #[inline]
     fn operator(&self) -> Option<(Operator, u8)> {
         let Token::Sign(sign) = self.peek() else { return None };
         Some(match sign {
-            "or" => (Operator::Or, 1),
-            "and" => (Operator::And, 2),
-            "=" => (Operator::Equal, 3),
-            "!=" => (Operator::NotEqual, 3),
-            "<" => (Operator::Less, 4),
-            "<=" => (Operator::LessEqual, 4),
-            ">" => (Operator::Greater, 4),
-            ">=" => (Operator::GreaterEqual, 4),
-            "+" => (Operator::Add, 5),
-            "-" => (Operator::Subtract, 5),
-            "*" => (Operator::Multiply, 6),
-            "div" => (Operator::Divide, 6),
-            "mod" => (Operator::Modulo, 6),
+            Sign::Or => (Operator::Or, 1),
+            Sign::And => (Operator::And, 2),
+            Sign::Equal => (Operator::Equal, 3),
+            Sign::NotEqual => (Operator::NotEqual, 3),
+            Sign::Less => (Operator::Less, 4),
+            Sign::LessEqual => (Operator::LessEqual, 4),
+            Sign::Greater => (Operator::Greater, 4),
+            Sign::GreaterEqual => (Operator::GreaterEqual, 4),
+            Sign::Plus => (Operator::Add, 5),
+            Sign::Minus => (Operator::Subtract, 5),
+            Sign::Multiply => (Operator::Multiply, 6),
+            Sign::Div => (Operator::Divide, 6),
+            Sign::Mod => (Operator::Modulo, 6),
             _ => return None,
         })
     }
@@ -185,16 +257,19 @@ impl<'t> Parser<'t> {
             }
             self.advance();
             let right = self.expression(if own <= 2 { own } else { own + 1 })?;
-            left = self.finish(start, Kind::Binary(operator, Box::new((left, right))))?;
+            left = self.binary(start, operator, left, right)?;
         }
         self.depth -= 1;
         Ok(left)
     }
 
     fn unary(&mut self) -> Result<Ast, Error> {
+        if let Some(simple) = self.simple() {
+            return self.checked(simple);
+        }
         let start = self.start();
         let mut signs = 0u32;
-        while self.accept("u-") {
+        while self.accept(Sign::Negate) {
             signs += 1;
         }
         let mut ast = self.union()?;
@@ -207,7 +282,7 @@ impl<'t> Parser<'t> {
     fn union(&mut self) -> Result<Ast, Error> {
         let start = self.start();
         let mut left = self.path()?;
-        while self.accept("|") {
+        while self.accept(Sign::Union) {
             self.path()?;
             left = self.finish(start, Kind::Unsupported("nodeset union operation".into()))?;
         }
@@ -216,25 +291,25 @@ impl<'t> Parser<'t> {
 
     fn path(&mut self) -> Result<Ast, Error> {
         let start = self.start();
-        if self.accept("/") {
-            let raw = if self.starts_step() { self.steps(Vec::new())? } else { Vec::new() };
-            return self.lower(start, Start::Root, raw);
+        if self.accept(Sign::Slash) {
+            if !self.starts_step() {
+                return self.located(start, Start::Root, Building::from(&Start::Root));
+            }
+            return self.steps(start, Start::Root, false);
         }
-        if self.accept("//") {
-            let raw = self.steps(vec![RawStep::Anywhere])?;
-            return self.lower(start, Start::Root, raw);
+        if self.accept(Sign::Slashes) {
+            return self.steps(start, Start::Root, true);
         }
         if self.starts_primary() {
             return self.filter();
         }
-        let raw = self.steps(Vec::new())?;
-        self.lower(start, Start::Context, raw)
+        self.steps(start, Start::Context, false)
     }
 
     fn starts_step(&self) -> bool {
         match self.peek() {
             Token::Name(_) | Token::Wildcard | Token::PrefixWildcard(_) => true,
-            Token::Sign(sign) => matches!(sign, "." | ".." | "@"),
+            Token::Sign(sign) => matches!(sign, Sign::Dot | Sign::Dots | Sign::At),
             _ => false,
         }
     }
@@ -242,9 +317,9 @@ impl<'t> Parser<'t> {
     fn starts_primary(&self) -> bool {
         match self.peek() {
             Token::Number(_) | Token::Text(_) | Token::Variable(_) => true,
-            Token::Sign("(") => true,
+            Token::Sign(Sign::Open) => true,
             Token::Name(name) => {
-                matches!(self.peek_after(), Token::Sign("("))
+                matches!(self.peek_after(), Token::Sign(Sign::Open))
                     && !matches!(name, "node" | "text" | "comment" | "processing-instruction")
             }
             _ => false,
@@ -255,27 +330,21 @@ impl<'t> Parser<'t> {
         let start = self.start();
         let primary = self.primary()?;
         let predicates = self.predicates()?;
-        let anywhere = self.is("//");
-        if self.accept("/") || self.accept("//") {
-            let raw = self.steps(if anywhere { vec![RawStep::Anywhere] } else { Vec::new() })?;
-            if predicates.is_empty()
-                && let Kind::Host(name, arguments) = &primary.kind
-            {
-                match (&**name, &**arguments) {
-                    ("current", []) => return self.lower(start, Start::Original, raw),
+        let anywhere = self.is(Sign::Slashes);
+        if self.accept(Sign::Slash) || self.accept(Sign::Slashes) {
+            let what = match &primary.kind {
+                Kind::Host(name, arguments) if predicates.is_empty() => match (&**name, &**arguments) {
+                    ("current", []) => return self.steps(start, Start::Original, anywhere),
                     ("instance", [Ast { kind: Kind::Text(id), .. }]) => {
-                        return self.lower(start, Start::Instance(id.clone()), raw);
+                        return self.steps(start, Start::Instance(id.clone()), anywhere);
                     }
-                    ("instance", _) => {
-                        return self.finish(
-                            start,
-                            Kind::Unsupported("instance() without exactly one quoted id".into()),
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            return self.finish(start, Kind::Unsupported("path below an expression".into()));
+                    ("instance", _) => "instance() without exactly one quoted id",
+                    _ => "path below an expression",
+                },
+                _ => "path below an expression",
+            };
+            self.steps(start, Start::Root, anywhere)?;
+            return self.finish(start, Kind::Unsupported(what.into()));
         }
         if predicates.is_empty() {
             return Ok(primary);
@@ -288,29 +357,29 @@ impl<'t> Parser<'t> {
         let token = self.peek();
         self.advance();
         match token {
-            Token::Number(n) => self.finish(start, Kind::Number(n)),
-            Token::Text(text) => self.finish(start, Kind::Text(text.into())),
+            Token::Number(n) => self.checked(self.leaf(start, Kind::Number(n), 0)),
+            Token::Text(text) => self.checked(self.leaf(start, Kind::Text(text.into()), 0)),
             Token::Variable(name) => self.finish(start, Kind::Variable(name.into())),
             Token::Name(name) => self.call(start, name),
             _ => {
                 let inner = self.expression(0)?;
-                self.expect(")")?;
+                self.expect(Sign::Close)?;
                 Ok(inner)
             }
         }
     }
 
     fn call(&mut self, start: u32, name: &str) -> Result<Ast, Error> {
-        self.expect("(")?;
+        self.expect(Sign::Open)?;
         let mut arguments = Vec::new();
-        if !self.accept(")") {
+        if !self.accept(Sign::Close) {
             loop {
                 arguments.push(self.expression(0)?);
-                if !self.accept(",") {
+                if !self.accept(Sign::Comma) {
                     break;
                 }
             }
-            self.expect(")")?;
+            self.expect(Sign::Close)?;
         }
         let count = arguments.len();
         let arguments = arguments.into_boxed_slice();
@@ -330,41 +399,58 @@ impl<'t> Parser<'t> {
         Ok(ast)
     }
 
+    #[inline]
     fn predicates(&mut self) -> Result<Vec<Ast>, Error> {
         let mut predicates = Vec::new();
-        while self.accept("[") {
+        while self.accept(Sign::OpenBracket) {
             predicates.push(self.expression(0)?);
-            self.expect("]")?;
+            self.expect(Sign::CloseBracket)?;
         }
         Ok(predicates)
     }
 
-    fn steps(&mut self, mut raw: Vec<RawStep<'t>>) -> Result<Vec<RawStep<'t>>, Error> {
+    /// Reads the steps of a path from `from`; `anywhere` if `//` stood in front of them.
+    fn steps(&mut self, start: u32, from: Start, anywhere: bool) -> Result<Ast, Error> {
+        let mut path = Building::from(&from);
+        if anywhere {
+            path.refuse("//");
+        }
         loop {
-            raw.push(self.step()?);
-            if self.accept("/") {
+            self.step(&mut path)?;
+            if self.accept(Sign::Slash) {
                 continue;
             }
-            if self.accept("//") {
-                raw.push(RawStep::Anywhere);
+            if self.accept(Sign::Slashes) {
+                path.refuse("//");
                 continue;
             }
-            return Ok(raw);
+            return self.located(start, from, path);
         }
     }
 
-    fn step(&mut self) -> Result<RawStep<'t>, Error> {
-        if self.accept(".") {
-            return Ok(RawStep::Here);
+    fn located(&self, start: u32, from: Start, path: Building) -> Result<Ast, Error> {
+        match path.unsupported {
+            Some(what) => self.finish(start, Kind::Unsupported(what.into())),
+            None => self.finish(
+                start,
+                Kind::Path(Box::new(Path { start: from, up: path.up, steps: path.steps.into_boxed_slice() })),
+            ),
         }
-        if self.accept("..") {
-            return Ok(RawStep::Up);
+    }
+
+    fn step(&mut self, path: &mut Building) -> Result<(), Error> {
+        if self.accept(Sign::Dot) {
+            return Ok(());
+        }
+        if self.accept(Sign::Dots) {
+            path.rise();
+            return Ok(());
         }
         let mut axis = Axis::Child;
-        if self.accept("@") {
+        if self.accept(Sign::At) {
             axis = Axis::Attribute;
         } else if let Token::Name(name) = self.peek()
-            && matches!(self.peek_after(), Token::Sign("::"))
+            && matches!(self.peek_after(), Token::Sign(Sign::Axis))
         {
             axis = Axis::parse(name).ok_or_else(|| self.unexpected("the name of an axis"))?;
             self.advance();
@@ -374,7 +460,7 @@ impl<'t> Parser<'t> {
             Token::Wildcard => Test::Any,
             Token::PrefixWildcard(_) => Test::Other("namespace wildcard"),
             Token::Name(name) => {
-                if matches!(self.peek_after(), Token::Sign("(")) {
+                if matches!(self.peek_after(), Token::Sign(Sign::Open)) {
                     self.advance();
                     self.node_type(name)?
                 } else {
@@ -385,7 +471,22 @@ impl<'t> Parser<'t> {
         };
         self.advance();
         let predicates = self.predicates()?;
-        Ok(RawStep::Step { axis, test, predicates })
+        let attribute = axis == Axis::Attribute;
+        match (axis, test) {
+            (Axis::Parent, Test::AnyNode) if predicates.is_empty() => path.rise(),
+            (Axis::SelfNode, Test::AnyNode) if predicates.is_empty() => {}
+            (Axis::Child | Axis::Attribute, Test::Name(name)) => {
+                let name = Some(self.names.intern(name));
+                path.steps.push(Step { name, attribute, predicates });
+            }
+            (Axis::Child, Test::Any) => path.steps.push(Step { name: None, attribute, predicates }),
+            (_, Test::Other(what)) => path.refuse(what),
+            (Axis::Child, _) => path.refuse("node()"),
+            (Axis::Attribute, _) => path.refuse("attribute wildcard"),
+            (Axis::SelfNode | Axis::Parent, _) => path.refuse("step other than node()"),
+            _ => path.refuse("axis"),
+        }
+        Ok(())
     }
 
     /// Leaves the closing parenthesis as the current token.
@@ -401,60 +502,7 @@ impl<'t> Parser<'t> {
         if name == "processing-instruction" && matches!(self.peek(), Token::Text(_)) {
             self.advance();
         }
-        if self.is(")") { Ok(test) } else { Err(self.unexpected("`)`")) }
-    }
-
-    /// Turns written steps into the few that evaluate.
-    fn lower(&self, start: u32, from: Start, raw: Vec<RawStep<'t>>) -> Result<Ast, Error> {
-        let mut path = Path { start: from, up: 0, steps: Vec::new() };
-        let mut unsupported = None;
-        let mut dropped = Vec::new();
-        for step in raw {
-            let mut refuse = |what: &'static str| {
-                unsupported.get_or_insert(what);
-            };
-            match step {
-                RawStep::Here => {}
-                RawStep::Anywhere => refuse("//"),
-                RawStep::Up => up(&mut path, &mut refuse),
-                RawStep::Step { axis, test, predicates } => match (axis, test) {
-                    (Axis::Parent, Test::AnyNode) if predicates.is_empty() => up(&mut path, &mut refuse),
-                    (Axis::SelfNode, Test::AnyNode) if predicates.is_empty() => {}
-                    (Axis::Child, Test::Name(name)) => {
-                        let name = Some(self.names.intern(name));
-                        path.steps.push(Step { name, attribute: false, predicates });
-                    }
-                    (Axis::Child, Test::Any) => {
-                        path.steps.push(Step { name: None, attribute: false, predicates });
-                    }
-                    (Axis::Attribute, Test::Name(name)) => {
-                        let name = Some(self.names.intern(name));
-                        path.steps.push(Step { name, attribute: true, predicates });
-                    }
-                    (axis, test) => {
-                        refuse(match (axis, test) {
-                            (_, Test::Other(what)) => what,
-                            (Axis::Child, _) => "node()",
-                            (Axis::Attribute, _) => "attribute wildcard",
-                            (Axis::SelfNode | Axis::Parent, _) => "step other than node()",
-                            _ => "axis",
-                        });
-                        dropped.extend(predicates);
-                    }
-                },
-            }
-        }
-        match unsupported {
-            Some(what) => self.finish(start, Kind::Unsupported(what.into())),
-            None => self.finish(start, Kind::Path(Box::new(path))),
-        }
-    }
-}
-
-fn up(path: &mut Path, refuse: &mut impl FnMut(&'static str)) {
-    match path.start {
-        Start::Context | Start::Original if path.steps.is_empty() => path.up += 1,
-        _ => refuse("parent step after a name"),
+        if self.is(Sign::Close) { Ok(test) } else { Err(self.unexpected("`)`")) }
     }
 }
 

@@ -5,13 +5,14 @@ use crate::error::Error;
 use crate::eval::{Evaluator, Frame, equal};
 use crate::names::Name;
 use crate::source::{DataSource, Key, NodeId, NodeList, NodeValue};
-use crate::value::{Value, text_to_number};
+use crate::value::{NodeRef, Value, text_to_number};
 
 /// The step a plan is made for.
 pub(crate) struct Scope<'a> {
     pub parent: NodeId,
     pub name: Name,
     pub source: &'a dyn DataSource,
+    pub instance: Option<&'a str>,
 }
 
 /// How one predicate is answered from a column.
@@ -20,6 +21,13 @@ enum Match<'a> {
     NotEqual(&'a Ast),
     /// `selected(list, column)`.
     In(&'a Ast),
+}
+
+/// A column of texts compared with one value.
+struct Comparison<'a> {
+    column: u32,
+    operator: Operator,
+    with: &'a Ast,
 }
 
 impl<'a> Evaluator<'_, 'a> {
@@ -37,7 +45,9 @@ impl<'a> Evaluator<'_, 'a> {
         }
         let mut used = 0;
         for predicate in predicates {
-            let Some((column, matching)) = self.column_match(scope, predicate) else { break };
+            let Some((column, matching)) = self.column_match(scope, predicate) else {
+                return self.compared(scope, predicates, used, frame, found);
+            };
             if used > 0 && found.is_empty() {
                 used += 1;
                 continue;
@@ -83,10 +93,104 @@ impl<'a> Evaluator<'_, 'a> {
             }
             used += 1;
         }
+        Ok(used)
+    }
+
+    /// Goes on after `used` predicates with those that compare a column of texts with one value. They give what
+    /// evaluating them for each candidate would, so what follows them is evaluated.
+    fn compared(
+        &self,
+        scope: &Scope<'a>,
+        predicates: &'a [Ast],
+        mut used: usize,
+        frame: &Frame<'a>,
+        found: &mut NodeList,
+    ) -> Result<usize, Error> {
         if used == 0 {
             scope.source.children(scope.parent, scope.name, found);
         }
+        if !self.context.planned {
+            return Ok(used);
+        }
+        for predicate in &predicates[used..] {
+            let Some(&first) = found.first() else { break };
+            let Some(comparison) = self.comparison(scope, predicate) else { break };
+            let first = NodeRef { instance: scope.instance, source: scope.source, node: first };
+            // Every candidate would evaluate it to the same.
+            let value = self.scalar(comparison.with, &self.inside(first, frame, Some(1)))?;
+            let (source, column, host) = (scope.source, comparison.column, self.context.host);
+            self.context.spend(found.len() as u64)?;
+            let same = comparison.operator == Operator::Equal;
+            match comparison.operator {
+                Operator::Equal | Operator::NotEqual => match value {
+                    Value::Text(text) => source.retain_texts(column, &text, same, found),
+                    Value::Number(n) => {
+                        source.retain_numbers(column, host, &|x| ((x - n).abs() < 1e-12) == same, found);
+                    }
+                    _ => break,
+                },
+                operator => {
+                    let n = value.to_number(self.context).map_err(|e| e.at(comparison.with.span))?;
+                    let test: &dyn Fn(f64) -> bool = match operator {
+                        Operator::Less => &|x| x < n,
+                        Operator::LessEqual => &|x| x <= n,
+                        Operator::Greater => &|x| x > n,
+                        _ => &|x| x >= n,
+                    };
+                    source.retain_numbers(column, host, test, found);
+                }
+            }
+            used += 1;
+        }
         Ok(used)
+    }
+
+    /// A predicate that compares a column with a value that is the same for all candidates.
+    fn comparison(&self, scope: &Scope<'a>, predicate: &'a Ast) -> Option<Comparison<'a>> {
+        let Kind::Binary(operator, sides) = &predicate.kind else { return None };
+        let mirrored = match operator {
+            Operator::Equal | Operator::NotEqual => *operator,
+            Operator::Less => Operator::Greater,
+            Operator::LessEqual => Operator::GreaterEqual,
+            Operator::Greater => Operator::Less,
+            Operator::GreaterEqual => Operator::LessEqual,
+            _ => return None,
+        };
+        if let Some(column) = self.own_text(scope, &sides.0) {
+            let with = self.is_steady(scope, &sides.1).then_some(&sides.1)?;
+            return Some(Comparison { column, operator: *operator, with });
+        }
+        let column = self.own_text(scope, &sides.1)?;
+        let with = self.is_steady(scope, &sides.0).then_some(&sides.0)?;
+        Some(Comparison { column, operator: mirrored, with })
+    }
+
+    /// The column of a path that is the name of a child.
+    fn own_text(&self, scope: &Scope<'a>, operand: &Ast) -> Option<u32> {
+        let Kind::Path(path) = &operand.kind else { return None };
+        let (Start::Context, 0, [step]) = (&path.start, path.up, &path.steps[..]) else { return None };
+        if step.attribute || !step.predicates.is_empty() {
+            return None;
+        }
+        let name = self.translate(step.name?, scope.source);
+        scope.source.text_column(scope.parent, scope.name, name)
+    }
+
+    /// Whether an operand is the same for all candidates: a literal, or a plain path that begins outside of them.
+    fn is_steady(&self, scope: &Scope<'a>, operand: &Ast) -> bool {
+        match &operand.kind {
+            Kind::Number(_) | Kind::Text(_) => true,
+            Kind::Negate(inner) => matches!(inner.kind, Kind::Number(_)),
+            Kind::Path(path) => {
+                let outside = match path.start {
+                    Start::Original => self.context.node.is_some() || self.context.original.is_some(),
+                    Start::Root => scope.instance.is_some(),
+                    Start::Context | Start::Instance(_) => false,
+                };
+                outside && path.steps.iter().all(|step| step.predicates.is_empty())
+            }
+            _ => false,
+        }
     }
 
     fn lookup(&self, scope: &Scope<'a>, column: u32, text: &str, found: &mut NodeList) -> Result<(), Error> {

@@ -8,13 +8,18 @@ fn resolve(path: &Path, context: &PathRef, original: &PathRef) -> Result<PathRef
     let base = match &path.start {
         Start::Root => PathRef { instance: None, levels: Vec::new() },
         Start::Instance(id) => PathRef { instance: Some(id.clone()), levels: Vec::new() },
-        Start::Context => context.clone(),
-        Start::Original => original.clone(),
+        Start::Context => return below(context, path),
+        Start::Original => return below(original, path),
     };
-    let mut out = base;
-    let kept = out.levels.len().checked_sub(path.up as usize).ok_or_else(too_far_up)?;
-    out.levels.truncate(kept);
-    Ok(out)
+    below(&base, path)
+}
+
+/// What is left of `base` above the parent steps of a path, with room for its steps.
+fn below(base: &PathRef, path: &Path) -> Result<PathRef, Error> {
+    let kept = base.levels.len().checked_sub(path.up as usize).ok_or_else(too_far_up)?;
+    let mut levels = Vec::with_capacity(kept + path.steps.len());
+    levels.extend_from_slice(&base.levels[..kept]);
+    Ok(PathRef { instance: base.instance.clone(), levels })
 }
 
 pub(crate) fn too_far_up() -> Error {
@@ -153,6 +158,30 @@ pub(crate) fn host_functions(ast: &Ast) -> Vec<String> {
                 pending.extend(arguments.iter());
             }
             Kind::Path(path) => pending.extend(path.steps.iter().flat_map(|s| &s.predicates)),
+        }
+    }
+    out
+}
+
+/// The literal first arguments of the calls of a function that is not built in.
+pub(crate) fn literal_arguments<'a>(ast: &'a Ast, function: &str) -> Vec<&'a str> {
+    let mut out = Vec::new();
+    let mut pending = vec![ast];
+    while let Some(ast) = pending.pop() {
+        match &ast.kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Variable(_) | Kind::Unsupported(_) => {}
+            Kind::Negate(inner) => pending.push(inner),
+            Kind::Binary(_, sides) => pending.extend([&sides.0, &sides.1]),
+            Kind::Path(path) => pending.extend(path.steps.iter().flat_map(|s| &s.predicates)),
+            Kind::Call(_, arguments) => pending.extend(arguments),
+            Kind::Host(name, arguments) => {
+                if **name == *function
+                    && let Some(Ast { kind: Kind::Text(text), .. }) = arguments.first()
+                {
+                    out.push(&**text);
+                }
+                pending.extend(arguments);
+            }
         }
     }
     out

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::context::Host;
 use crate::names::{Name, Names};
 
 /// A node of one data source. What the number means is the source's own business.
@@ -25,6 +26,9 @@ pub enum NodeValue<'a> {
     /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
     Date(i64),
 }
+
+/// Passing this many siblings on the way to a child costs one step.
+pub const SIBLINGS_A_STEP: u64 = 16;
 
 /// One indexed column of a planned lookup, relative to the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,22 @@ pub trait DataSource {
         found.get(position).copied()
     }
 
+    /// The child called `name`, if there is exactly one.
+    fn only_child(&self, node: NodeId, name: Name) -> Option<NodeId> {
+        let mut found = NodeList::new();
+        self.children(node, name, &mut found);
+        match found[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// What finding the children called `name` costs besides what is found, in steps; nothing where there are few
+    /// others, or where they are not looked at.
+    fn passed(&self, _node: NodeId, _name: Name) -> u64 {
+        0
+    }
+
     /// The attribute called `name`.
     fn attribute(&self, node: NodeId, name: Name) -> Option<NodeId>;
 
@@ -87,6 +107,11 @@ pub trait DataSource {
     /// Whether a path exists in the structure (templates included), although nothing may be there now. Steps start
     /// at the outermost element; `None` stands for any name.
     fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool;
+
+    /// [`DataSource::has_path`], adding to `touched` how many nodes were looked at.
+    fn has_path_counted(&self, steps: &[(Option<Name>, bool)], _touched: &mut u64) -> bool {
+        self.has_path(steps)
+    }
 
     /// Whether the source holds nothing at all and was only declared.
     fn is_unloaded(&self) -> bool {
@@ -115,4 +140,23 @@ pub trait DataSource {
     fn column_is(&self, _candidate: NodeId, _column: u32, _text: &str) -> bool {
         false
     }
+
+    /// The column that holds the text of the one child called `name` of every child `candidates` of `node`, if texts
+    /// are kept so. Comparing a column gives what evaluating the path for each candidate would.
+    fn text_column(&self, _node: NodeId, _candidates: Name, _name: Name) -> Option<u32> {
+        None
+    }
+
+    /// Keeps the candidates whose text in `column`, as a number, passes `test`.
+    fn retain_numbers(
+        &self,
+        _column: u32,
+        _host: &dyn Host,
+        _test: &dyn Fn(f64) -> bool,
+        _found: &mut NodeList,
+    ) {
+    }
+
+    /// Keeps the candidates whose text in `column` is `text` (or is another one, unless `same`).
+    fn retain_texts(&self, _column: u32, _text: &str, _same: bool, _found: &mut NodeList) {}
 }

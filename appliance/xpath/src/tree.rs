@@ -1,9 +1,10 @@
 //! A tree instance: an arena of elements and attributes with integer ids.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::names::{Name, Names};
-use crate::source::{DataSource, NodeId, NodeList, NodeValue};
+use crate::source::{DataSource, NodeId, NodeList, NodeValue, SIBLINGS_A_STEP};
 
 /// A stored value with its data type.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,8 +87,15 @@ struct Slot {
     next: u32,
     previous: u32,
     attributes: u32,
+    /// How many element children there are.
+    children: u32,
     data: Datum,
 }
+
+/// Children of elements with fewer than this are found by looking at all.
+const CROWD: u32 = 12;
+
+type OnlyChildren = HashMap<(u32, Name), u32, foldhash::fast::RandomState>;
 
 /// An instance held as a tree. Node 0 is the outermost element.
 ///
@@ -97,12 +105,14 @@ pub struct Tree {
     names: Names,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Children of crowded elements that never have a sibling of their name.
+    only: Option<Arc<OnlyChildren>>,
 }
 
 impl Tree {
     /// A tree of one element.
     pub fn new(names: &Names, root: Name) -> Self {
-        let mut tree = Tree { names: names.clone(), slots: Vec::new(), free: Vec::new() };
+        let mut tree = Tree { names: names.clone(), slots: Vec::new(), free: Vec::new(), only: None };
         tree.allocate(root, 0, NONE);
         tree
     }
@@ -117,6 +127,7 @@ impl Tree {
             next: NONE,
             previous: NONE,
             attributes: NONE,
+            children: 0,
             data: Datum::Empty,
         };
         match self.free.pop() {
@@ -174,6 +185,7 @@ impl Tree {
             Some(node) => self.slot(node).previous,
             None => self.slot(parent).last,
         };
+        self.slot_mut(parent).children += 1;
         self.slots[id as usize].next = next;
         self.slots[id as usize].previous = previous;
         match previous {
@@ -247,6 +259,9 @@ impl Tree {
             return;
         }
         let attribute = flags & TreeFlags::ATTRIBUTE != 0;
+        if !attribute {
+            self.slots[parent as usize].children -= 1;
+        }
         match previous {
             NONE if attribute => self.slots[parent as usize].attributes = next,
             NONE => self.slots[parent as usize].first = next,
@@ -266,8 +281,35 @@ impl Tree {
             slot.parent = NONE;
             slot.first = NONE;
             slot.attributes = NONE;
+            slot.children = 0;
             self.free.push(node.0 as u32);
         }
+    }
+
+    /// Remembers children that have no sibling of their name and never will, so that they are found at once below
+    /// elements with many children. The promise is the caller's; nodes that are taken away are noticed.
+    pub fn promise_only(&mut self, children: impl IntoIterator<Item = NodeId>) {
+        let mut only = OnlyChildren::default();
+        for child in children {
+            let slot = self.slot(child);
+            let crowded = slot.parent != NONE && self.slots[slot.parent as usize].children >= CROWD;
+            if crowded && slot.flags & (TreeFlags::ATTRIBUTE | TreeFlags::TEMPLATE) == 0 {
+                only.insert((slot.parent, slot.name), child.0 as u32);
+            }
+        }
+        only.shrink_to_fit();
+        self.only = (!only.is_empty()).then(|| Arc::new(only));
+    }
+
+    /// The child of a crowded element that is known to be the only one of its name.
+    #[inline]
+    fn promised(&self, parent: &Slot, node: NodeId, name: Name) -> Option<u32> {
+        if parent.children < CROWD {
+            return None;
+        }
+        let child = *self.only.as_ref()?.get(&(node.0 as u32, name))?;
+        let slot = &self.slots[child as usize];
+        (u64::from(slot.parent) == node.0 && slot.name == name).then_some(child)
     }
 
     /// All element children, templates included.
@@ -329,13 +371,22 @@ impl Tree {
         self.slot(node).flags & TreeFlags::TEMPLATE != 0
     }
 
-    fn structure_has(&self, node: NodeId, steps: &[(Option<Name>, bool)]) -> bool {
+    fn structure_has(&self, node: NodeId, steps: &[(Option<Name>, bool)], touched: &mut u64) -> bool {
         let Some(&(name, attribute)) = steps.first() else { return true };
-        let fits = |n: &NodeId| name.is_none_or(|name| self.slot(*n).name == name);
         if attribute {
             return steps.len() == 1;
         }
-        self.child_nodes(node).filter(fits).any(|n| self.structure_has(n, &steps[1..]))
+        if let Some(name) = name
+            && let Some(only) = self.promised(self.slot(node), node, name)
+        {
+            *touched += 1;
+            return self.structure_has(NodeId(u64::from(only)), &steps[1..], touched);
+        }
+        self.child_nodes(node).any(|child| {
+            *touched += 1;
+            name.is_none_or(|name| self.slot(child).name == name)
+                && self.structure_has(child, &steps[1..], touched)
+        })
     }
 }
 
@@ -376,7 +427,12 @@ impl DataSource for Tree {
     }
 
     fn children(&self, node: NodeId, name: Name, out: &mut NodeList) {
-        let mut id = self.slot(node).first;
+        let parent = self.slot(node);
+        if let Some(only) = self.promised(parent, node, name) {
+            out.push(NodeId(u64::from(only)));
+            return;
+        }
+        let mut id = parent.first;
         while id != NONE {
             let slot = &self.slots[id as usize];
             if slot.name == name && slot.flags & TreeFlags::TEMPLATE == 0 {
@@ -384,6 +440,36 @@ impl DataSource for Tree {
             }
             id = slot.next;
         }
+    }
+
+    #[inline]
+    fn only_child(&self, node: NodeId, name: Name) -> Option<NodeId> {
+        let parent = self.slot(node);
+        if let Some(only) = self.promised(parent, node, name) {
+            return Some(NodeId(u64::from(only)));
+        }
+        let mut found = None;
+        let mut id = parent.first;
+        while id != NONE {
+            let slot = &self.slots[id as usize];
+            if slot.name == name && slot.flags & TreeFlags::TEMPLATE == 0 {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(NodeId(u64::from(id)));
+            }
+            id = slot.next;
+        }
+        found
+    }
+
+    #[inline]
+    fn passed(&self, node: NodeId, name: Name) -> u64 {
+        let parent = self.slot(node);
+        if u64::from(parent.children) < SIBLINGS_A_STEP || self.promised(parent, node, name).is_some() {
+            return 0;
+        }
+        u64::from(parent.children) / SIBLINGS_A_STEP
     }
 
     fn all_children(&self, node: NodeId, out: &mut NodeList) {
@@ -414,10 +500,14 @@ impl DataSource for Tree {
     }
 
     fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool {
+        self.has_path_counted(steps, &mut 0)
+    }
+
+    fn has_path_counted(&self, steps: &[(Option<Name>, bool)], touched: &mut u64) -> bool {
         let Some(&(name, attribute)) = steps.first() else { return true };
         !attribute
             && name.is_none_or(|name| name == self.slots[0].name)
-            && self.structure_has(NodeId(0), &steps[1..])
+            && self.structure_has(NodeId(0), &steps[1..], touched)
     }
 
     fn infers_numbers(&self) -> bool {

@@ -9,8 +9,8 @@ use crate::eval::{Evaluator, Frame};
 use crate::names::Name;
 use crate::plan;
 use crate::references::too_far_up;
-use crate::source::{DataSource, NodeId, NodeList};
-use crate::value::{NodeRef, Nodeset, Value};
+use crate::source::{DataSource, NodeId, NodeList, SIBLINGS_A_STEP};
+use crate::value::{NodeRef, Nodeset, Value, node_value};
 
 /// A name that no data source has.
 const NOWHERE: Name = Name(u32::MAX);
@@ -180,6 +180,57 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(Nodeset { instance, source, nodes: set, invalid })
     }
 
+    /// The value a path has if it leads from node to only node, as most paths of forms do: no predicates, no `*`, at
+    /// each level one node of the name. Nothing says that the long way has to be gone.
+    #[inline]
+    pub fn only_value(&self, path: &'a Path, frame: &Frame<'a>) -> Option<Value<'a>> {
+        let mut here = match &path.start {
+            Start::Context => frame.node?,
+            Start::Original => frame.original.or(frame.node)?,
+            Start::Root => NodeRef { instance: None, source: self.context.main?, node: NodeId(0) },
+            Start::Instance(id) => match self.context.instances.instance(id) {
+                Resolved::Source(source) if !source.is_unloaded() => {
+                    NodeRef { instance: Some(&**id), source, node: NodeId(0) }
+                }
+                _ => return None,
+            },
+        };
+        for _ in 0..path.up {
+            here.node = here.source.parent(here.node)?;
+        }
+        let mut steps = &path.steps[..];
+        if matches!(path.start, Start::Root | Start::Instance(_)) {
+            let (first, rest) = steps.split_first()?;
+            here.node = here.source.root();
+            let named = !first.attribute
+                && first.name.is_some()
+                && (first.name == Some(here.source.name(here.node)) || !here.source.checks_root());
+            if !named || !first.predicates.is_empty() || !here.source.names().same(self.names) {
+                return None;
+            }
+            steps = rest;
+        } else if !steps.is_empty() && !here.source.names().same(self.names) {
+            return None;
+        }
+        for step in steps {
+            let name = step.name?;
+            if !step.predicates.is_empty() || self.context.spend(2).is_err() {
+                return None;
+            }
+            here.node = if step.attribute {
+                here.source.attribute(here.node, name)?
+            } else {
+                self.context.spend(here.source.passed(here.node, name)).ok()?;
+                here.source.only_child(here.node, name)?
+            };
+        }
+        if !here.source.relevant(here.node) {
+            // A hidden node is no member; a path to nothing that exists reads as the empty text.
+            return Some(Value::text(""));
+        }
+        Some(node_value(here, self.context))
+    }
+
     /// The common short case: one step down from the context node, and something is there.
     #[inline]
     fn own_step(&self, path: &'a Path, frame: &Frame<'a>) -> Option<Nodeset<'a>> {
@@ -193,6 +244,7 @@ impl<'a> Evaluator<'_, 'a> {
         if step.attribute {
             nodes.extend(here.source.attribute(here.node, name));
         } else {
+            self.context.spend(here.source.passed(here.node, name)).ok()?;
             here.source.children(here.node, name, &mut nodes);
         }
         let many = nodes.len() > self.context.limits.nodes;
@@ -203,7 +255,7 @@ impl<'a> Evaluator<'_, 'a> {
         Some(Nodeset { instance: here.instance, source: here.source, nodes, invalid: None })
     }
 
-    fn translate(&self, name: Name, source: &dyn DataSource) -> Name {
+    pub fn translate(&self, name: Name, source: &dyn DataSource) -> Name {
         if source.names().same(self.names) {
             return name;
         }
@@ -222,7 +274,9 @@ impl<'a> Evaluator<'_, 'a> {
         frame: &Frame<'a>,
     ) -> Result<NodeList, Error> {
         let mut out = NodeList::new();
-        let pinned_at = pin.map(|node| (source.parent(node), source.position(node), node));
+        let pinned_at = pin.map(|node| (source.parent(node), node));
+        // Finding the place among the siblings is only needed below other parents.
+        let mut position = None;
         for parent in parents {
             self.context.spend(1)?;
             let mut found = NodeList::new();
@@ -230,16 +284,21 @@ impl<'a> Evaluator<'_, 'a> {
             match (name, pinned_at) {
                 (Some(name), _) if step.attribute => found.extend(source.attribute(parent, name)),
                 (None, _) if step.attribute => {}
-                (Some(_), Some((at, _, node))) if at == Some(parent) => found.push(node),
-                (Some(name), Some((_, position, _))) => {
+                (Some(_), Some((at, node))) if at == Some(parent) => found.push(node),
+                (Some(name), Some((_, node))) => {
+                    let position = *position.get_or_insert_with(|| source.position(node));
+                    self.context.spend(source.passed(parent, name))?;
                     found.extend(source.child_at(parent, name, position));
                 }
                 (Some(name), None) if !predicates.is_empty() => {
-                    let scope = plan::Scope { parent, name, source };
+                    let scope = plan::Scope { parent, name, source, instance };
                     let used = self.planned(&scope, predicates, frame, &mut found)?;
                     predicates = &predicates[used..];
                 }
-                (Some(name), None) => source.children(parent, name, &mut found),
+                (Some(name), None) => {
+                    self.context.spend(source.passed(parent, name))?;
+                    source.children(parent, name, &mut found);
+                }
                 (None, _) => {
                     source.all_children(parent, &mut found);
                     if instance.is_some() && source.infers_numbers() {
@@ -318,7 +377,13 @@ impl<'a> Evaluator<'_, 'a> {
         if !source.checks_root() {
             levels[0].0 = Some(source.name(source.root()));
         }
-        source.has_path(&levels)
+        let mut touched = 0;
+        let found = source.has_path_counted(&levels, &mut touched);
+        // Too little is left: the next thing that is paid for says so.
+        if self.context.spend(touched / SIBLINGS_A_STEP).is_err() {
+            self.context.steps_left.set(0);
+        }
+        found
     }
 
     fn describe(&self, path: &Path, base: Option<String>) -> String {

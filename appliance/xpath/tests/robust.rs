@@ -51,7 +51,14 @@ fn cases(names: &Names, count: usize) -> CaseSnapshot {
         closed: n.is_multiple_of(5),
         case_name: format!("Case {n}"),
         external_id: n.is_multiple_of(2).then(|| format!("{n}")),
-        properties: vec![("age".into(), format!("{}", n % 90)), ("ward".into(), format!("{}", n % 7))],
+        properties: [
+            ("age", n.is_multiple_of(4).then(|| ["x", "2024-02-29", " 7 ", "", "1e3", "-4"][n % 6].into())),
+            ("age", (!n.is_multiple_of(4)).then(|| format!("{}", n % 90))),
+            ("ward", (n % 11 > 2).then(|| format!("{}", n % 7))),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into(), value?)))
+        .collect(),
         indices: if n > 10 {
             vec![("parent".into(), format!("c{}", n % 10), "x".into(), "child".into())]
         } else {
@@ -262,6 +269,8 @@ fn planned_and_plain_walk_agree() {
     let instances = One(&snapshot);
     let root: &dyn DataSource = &tree;
     let keys = [
+        "nothing",
+        "last_modified",
         "@case_id",
         "@case_type",
         "@status",
@@ -285,14 +294,24 @@ fn planned_and_plain_walk_agree() {
         "@case_id",
         "'c3'",
         "position()",
+        "-4",
+        "''",
+        "true()",
+        "date('2024-02-29')",
+        "/data/r",
+        "/data/nope",
+        "3.5",
     ];
     let mut noise = Noise(7);
-    for _ in 0..6_000 {
+    for _ in 0..20_000 {
         let mut path = "instance('casedb')/casedb/case".to_owned();
         for _ in 0..1 + noise.below(3) {
             let (key, value) = (noise.pick(&keys), noise.pick(&values));
-            path += &match noise.below(5) {
+            path += &match noise.below(8) {
                 0 => format!("[{key} != {value}]"),
+                5 => format!("[{key} > {value}]"),
+                6 => format!("[{value} >= {key}]"),
+                7 => format!("[{}]", 1 + noise.below(3)),
                 1 => format!("[selected('c1 c2 x o1 4', {key})]"),
                 2 => format!("[{value} = {key}]"),
                 _ => format!("[{key} = {value}]"),
@@ -326,4 +345,36 @@ fn limits_are_named() {
     let error = expr.evaluate(&context).expect_err("too many steps");
     assert_eq!(error.code, Code::Limit);
     assert!(error.message.contains("limit: steps"));
+}
+
+/// A main instance whose outermost element has `count` children, each of another name.
+fn wide(names: &Names, count: usize) -> Tree {
+    let mut tree = Tree::new(names, names.intern("data"));
+    for n in 0..count {
+        let node = tree.append(tree.root(), names.intern(&format!("q{n}")));
+        tree.set(node, Datum::Int(1));
+    }
+    tree
+}
+
+#[test]
+fn siblings_that_are_passed_are_paid_for() {
+    let names = Names::new();
+    let mut tree = wide(&names, 16_000);
+    let sum = Expr::parse("/data/q15999 + /data/q1", &names).expect("well formed");
+    let spent = |tree: &Tree| {
+        let context = Context::new(Some(tree as &dyn DataSource), &bolster_xpath::NoInstances, &NoHost);
+        assert_eq!(sum.evaluate_number(&context), Ok(2.0));
+        context.limits.steps - context.steps_left.get()
+    };
+    let walked = spent(&tree);
+    assert!(walked >= 2_000, "32,000 siblings were looked at for {walked} steps");
+    let children: Vec<_> = tree.child_nodes(tree.root()).collect();
+    tree.promise_only(children.clone());
+    let found = spent(&tree);
+    assert!(found < 20, "{found} steps, although nothing had to be looked for");
+    // A promise ends with its node.
+    tree.remove(children[15_999]);
+    let context = Context::new(Some(&tree as &dyn DataSource), &bolster_xpath::NoInstances, &NoHost);
+    assert!(sum.evaluate_number(&context).is_err(), "the path is gone");
 }

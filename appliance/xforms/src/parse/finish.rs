@@ -61,6 +61,8 @@ impl Loader<'_> {
         self.select_types();
         self.initial_values(&mut tree, &places, &nodes, host);
         self.initial_flags(&mut tree, &places, &nodes);
+        // Nothing ever adds a second node to these places, or takes the only one away.
+        tree.promise_only(self.schema.iter().filter_map(|own| own.fixed));
         self.tree = Some(tree);
         self.placed = places;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bolster_xpath::{Code, PathRef};
+use bolster_xpath::{Code, Expr, PathRef};
 
 use super::{Loader, RawItem};
 use crate::definition::{Item, ItemId, ItemKind, SchemaId, Trigger, lineage};
@@ -11,6 +11,9 @@ use crate::{Map, Set};
 
 /// Places looked at in search of the shortest cycle; past this, any cycle will do.
 const SEARCH_MAX: usize = 4_000_000;
+
+/// Texts that one expression asks for, directly or through other texts, whose placeholders are looked at.
+const TEXTS_MAX: usize = 64;
 
 /// The items in order.
 pub(crate) struct Graph {
@@ -75,9 +78,11 @@ impl Loader<'_> {
             }
         };
         self.warn_about(item, &dependencies);
+        let through_texts = self.read_through_texts(&item.expr, &context);
+        let all = dependencies.iter().map(|d| (d, false)).chain(through_texts.iter().map(|d| (d, true)));
         let mut out: Vec<Read> = Vec::new();
-        for (reference, tied) in &dependencies {
-            let soft = reference.levels.iter().any(|level| level.name.is_none());
+        for ((reference, tied), soft) in all {
+            let soft = soft || reference.levels.iter().any(|level| level.name.is_none());
             for place in self.places_of(reference) {
                 let levels = lineage(&self.schema, place);
                 let tied = levels.iter().take(*tied).filter(|l| self.schema[**l as usize].multiple).count();
@@ -90,6 +95,27 @@ impl Loader<'_> {
                     None => out.push(Read { place, tied, soft }),
                 }
             }
+        }
+        out
+    }
+
+    /// What the placeholders of the texts read that an expression asks for with `jr:itext('…')`. The original never
+    /// notices that these change, so they are no reason to refuse a form.
+    fn read_through_texts(&self, expr: &Expr, context: &PathRef) -> Vec<(PathRef, usize)> {
+        let mut keys: Vec<String> =
+            expr.literal_arguments("jr:itext").into_iter().map(str::to_owned).collect();
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < keys.len().min(TEXTS_MAX) {
+            for output in self.itext.outputs(&keys[at]) {
+                out.extend(output.dependencies(context).unwrap_or_default());
+                for key in output.literal_arguments("jr:itext") {
+                    if !keys.iter().any(|known| known == key) {
+                        keys.push(key.to_owned());
+                    }
+                }
+            }
+            at += 1;
         }
         out
     }
