@@ -411,6 +411,18 @@ impl DataSource for CaseSnapshot {
         }
     }
 
+    fn all_attributes(&self, node: NodeId, out: &mut NodeList) {
+        let (kind, row, sub) = parts(node);
+        match kind {
+            CASE => {
+                let own = (0..self.attribute_names.len()).filter(|at| self.attributes[*at][row] != ABSENT);
+                out.extend(own.map(|at| id(ATTRIBUTE, row, at)));
+            }
+            EDGE => out.extend((0..2).map(|at| id(EDGE_ATTRIBUTE, row, sub * 2 + at))),
+            _ => {}
+        }
+    }
+
     fn value(&self, node: NodeId) -> NodeValue<'_> {
         let (kind, row, sub) = parts(node);
         let text = match kind {

@@ -95,6 +95,10 @@ impl DataSource for IndexedTree {
         self.tree.attribute(node, name)
     }
 
+    fn all_attributes(&self, node: NodeId, out: &mut NodeList) {
+        self.tree.all_attributes(node, out);
+    }
+
     fn value(&self, node: NodeId) -> NodeValue<'_> {
         self.tree.value(node)
     }

@@ -93,6 +93,9 @@ pub trait DataSource {
     /// The attribute called `name`.
     fn attribute(&self, node: NodeId, name: Name) -> Option<NodeId>;
 
+    /// Appends all attributes of an element, in no particular order.
+    fn all_attributes(&self, _node: NodeId, _out: &mut NodeList) {}
+
     /// The value of the node.
     fn value(&self, node: NodeId) -> NodeValue<'_>;
 

@@ -484,6 +484,10 @@ impl DataSource for Tree {
         self.attributes(node).find(|&n| self.slot(n).name == name)
     }
 
+    fn all_attributes(&self, node: NodeId, out: &mut NodeList) {
+        out.extend(self.attributes(node));
+    }
+
     #[inline]
     fn value(&self, node: NodeId) -> NodeValue<'_> {
         let slot = self.slot(node);

@@ -14,6 +14,7 @@ const RUNNERS: &[(&str, &[&str])] = &[
     ("receiver-vectors", &["receiver", "cases", "restore"]),
     ("engine-vectors", &["xpath", "forms"]),
     ("search-vectors", &["search"]),
+    ("app-vectors", &["apps"]),
 ];
 
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +136,6 @@ mod tests {
         let folder = std::env::temp_dir();
         let error = plan(&folder, &[folder.display().to_string()]).unwrap_err().to_string();
         assert!(error.contains("no runner knows the area"), "{error}");
-        assert!(error.contains("receiver, cases, restore, xpath, forms, search"), "{error}");
+        assert!(error.contains("receiver, cases, restore, xpath, forms, search, apps"), "{error}");
     }
 }

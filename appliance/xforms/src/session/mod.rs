@@ -6,6 +6,7 @@ mod answer;
 mod choices;
 mod env;
 mod index;
+mod inspect;
 mod journal;
 mod prompt;
 mod recalculate;

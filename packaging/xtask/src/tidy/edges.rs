@@ -31,6 +31,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bolster-search", &["bolster-cases", "bolster-model"]),
     ("bolster-xpath", &[]),
     ("bolster-xforms", &["bolster-xpath"]),
+    ("bolster-runtime", &["bolster-xforms", "bolster-xpath"]),
+    ("bolster-formplayer", &["bolster-runtime", "bolster-xforms", "bolster-xpath"]),
     ("bolster-form-cli", &["bolster-env", "bolster-xforms", "bolster-xpath"]),
     // appliance: one direction, http -> auth -> usecases -> store.
     ("bolster-auth", &["bolster-env", "bolster-model", "bolster-store"]),
@@ -92,6 +94,8 @@ const QUIET: &[&str] = &[
     "bolster-search",
     "bolster-xpath",
     "bolster-xforms",
+    "bolster-runtime",
+    "bolster-formplayer",
     "bolster-auth",
     "bolster-usecases",
 ];

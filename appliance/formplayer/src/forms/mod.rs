@@ -1,0 +1,200 @@
+//! Forms: opening them, answering, stepping, submitting, taking them up again.
+
+mod answers;
+mod open;
+mod record;
+mod steps;
+mod submit;
+mod tree;
+mod world;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bolster_runtime::App;
+use bolster_xforms::{FormDefinition, LoadOptions, OpenOptions, Session as FormSession};
+
+use crate::apps::policy;
+use crate::dispatch::Call;
+use crate::fault::Fault;
+use crate::host::{Account, Shelf};
+use crate::request::Request;
+use crate::world::RequestWorld;
+use crate::{Formplayer, lock};
+
+pub(crate) use record::Record;
+pub(crate) use world::FormWorld;
+
+/// Open forms that are kept in memory.
+const LIVE_MAX: usize = 20_000;
+
+/// Open forms as they are in memory, by id: what is not here is read from the record.
+#[derive(Default)]
+pub(crate) struct LiveForms {
+    forms: HashMap<String, (u64, FormSession)>,
+}
+
+impl LiveForms {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.forms.len()
+    }
+
+    /// Forgets one.
+    pub fn remove(&mut self, id: &str) {
+        self.forms.remove(id);
+    }
+
+    fn take(&mut self, id: &str, version: u64) -> Option<FormSession> {
+        let (known, session) = self.forms.remove(id)?;
+        (known == version).then_some(session)
+    }
+
+    fn put(&mut self, id: &str, version: u64, session: FormSession) {
+        if self.forms.len() >= LIVE_MAX {
+            self.forms.clear();
+        }
+        self.forms.insert(id.to_owned(), (version, session));
+    }
+}
+
+/// A form that a request works on.
+pub(crate) struct OpenForm {
+    pub record: Record,
+    pub session: FormSession,
+    pub app: Option<Arc<App>>,
+    pub account: Account,
+}
+
+/// What a request that lacks the form is told.
+fn not_found(id: &str) -> Fault {
+    Fault::Other(format!(
+        "Could not find form with id {id}. Please ensure this form was not already submitted. If this problem \
+         persists please report a bug through CommCareHQ."
+    ))
+}
+
+/// A form that was sent along, parsed.
+pub(crate) fn parse_form(text: &str) -> Result<Arc<FormDefinition>, Fault> {
+    let options = LoadOptions { first_error_only: true, ..LoadOptions::default() };
+    let parsed = FormDefinition::parse(text, &options, &bolster_xpath::NoHost);
+    parsed.map(Arc::new).map_err(|error| Fault::Other(error.to_string()))
+}
+
+impl Formplayer {
+    /// The record of the form a request names. To everybody but its owner it does not exist.
+    fn record(&self, call: &Call<'_>, request: &Request) -> Result<(Record, Account), Fault> {
+        let id = request.session_id().unwrap_or_default();
+        let (owner, bytes) = call.host.load(Shelf::Forms, &id).ok_or_else(|| not_found(&id))?;
+        let record: Record = serde_json::from_slice(&bytes)
+            .map_err(|error| Fault::Other(format!("The form {id} cannot be read: {error}")))?;
+        let account = match request.account(record.account.signed) {
+            Some(mut account) => {
+                account.case = account.case.or_else(|| record.account.case.clone());
+                account
+            }
+            None if call.caller.credential == crate::Credential::Signed || call.caller.superuser => record.account(),
+            None => {
+                let own = record.account();
+                if call.caller.username != own.username || !call.caller.domains.contains(&own.domain) {
+                    return Err(not_found(&id));
+                }
+                own
+            }
+        };
+        if account.key() != owner {
+            return Err(not_found(&id));
+        }
+        Ok((record, account))
+    }
+
+    /// The world of requests about a form.
+    pub(crate) fn form_world<'w>(
+        &self,
+        call: &Call<'w>,
+        account: &'w Account,
+        request: &Request,
+        app: Option<&App>,
+    ) -> Result<RequestWorld<'w>, Fault> {
+        if request.flag("mustRestore") {
+            call.host.data(account, crate::Need::Sync { purge: true })?;
+        }
+        let data = call.host.data(account, policy(app, false))?;
+        let names = app.map(|app| app.names.clone()).unwrap_or_default();
+        let results = self.user(account).results.clone();
+        let mut world = RequestWorld::new(call.host, account, results, names, data);
+        world.offset_ms = crate::apps::client_offset(request);
+        Ok(world)
+    }
+
+    /// Runs something on the form that a request names, and keeps what became of it if that is wanted.
+    fn with_form<T>(
+        &self,
+        call: &Call<'_>,
+        request: &Request,
+        keep: bool,
+        run: impl FnOnce(&mut OpenForm, &RequestWorld<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let (record, account) = self.record(call, request)?;
+        let app = match &record.app_id {
+            Some(id) if record.session.is_some() => Some(self.app(call, &account, id, record.preview)?),
+            _ => None,
+        };
+        let world = self.form_world(call, &account, request, app.as_deref())?;
+        let session = lock(&self.live).take(&record.id, record.version);
+        let session = match session {
+            Some(session) => session,
+            None => self.resume(&record, app.as_deref(), &world)?,
+        };
+        let mut form = OpenForm { record, session, app, account: account.clone() };
+        let outcome = run(&mut form, &world)?;
+        if keep {
+            self.keep(call, &mut form, &world)?;
+        } else {
+            lock(&self.live).put(&form.record.id, form.record.version, form.session);
+        }
+        Ok(outcome)
+    }
+
+    /// Reads a form from its record.
+    fn resume(&self, record: &Record, app: Option<&App>, world: &RequestWorld<'_>) -> Result<FormSession, Fault> {
+        let definition = match (&record.form_text, app, &record.namespace) {
+            (Some(text), ..) => parse_form(text)?,
+            (None, Some(app), Some(namespace)) => app.form(namespace)?,
+            _ => return Err(not_found(&record.id)),
+        };
+        let host = FormWorld::new(world, record, app);
+        let options = OpenOptions {
+            language: record.language.as_deref(),
+            saved: Some(&record.instance),
+            completed: false,
+            read_only: false,
+            juncture: false,
+        };
+        Ok(FormSession::open(&definition, &options, &host)?)
+    }
+
+    /// Writes a form down: one version later.
+    fn keep(&self, call: &Call<'_>, form: &mut OpenForm, world: &RequestWorld<'_>) -> Result<(), Fault> {
+        let host = FormWorld::new(world, &form.record, form.app.as_deref());
+        let instance = form.session.draft(&host)?;
+        form.record.instance = instance;
+        form.record.version += 1;
+        let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
+        call.host.save(Shelf::Forms, &form.account.key(), &form.record.id, &bytes);
+        lock(&self.live).put(&form.record.id, form.record.version, form.session.clone());
+        Ok(())
+    }
+}
+
+impl Formplayer {
+    /// Looks at the form that a request names.
+    pub(crate) fn peek<T>(
+        &self,
+        call: &Call<'_>,
+        request: &Request,
+        run: impl FnOnce(&mut OpenForm, &RequestWorld<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.with_form(call, request, false, run)
+    }
+}
