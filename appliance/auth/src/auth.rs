@@ -10,7 +10,7 @@ use crate::lockout::{Lockout, Who};
 use crate::nonces::Nonces;
 use crate::password::{self, Hasher, NOBODYS_HASH, Password};
 use crate::permissions::{MEMBER_ROLE, MOBILE_WORKER_ROLE, PermissionSet};
-use crate::permit::{Action, EditUsers, NodePermit, Permit, Refused, RestoreData, SubmitForm};
+use crate::permit::{Action, EditUsers, NodePermit, Permit, Refused, RestoreData, SubmitForm, UseWebApps};
 use crate::present::{AuthError, Check, PasswordCheck, Presented};
 use crate::secret::Secret;
 use crate::session::{NewSession, SESSION_US, Session, SignedIn};
@@ -300,6 +300,14 @@ impl Auth {
     pub fn submit_for(&self, permit: &Permit<RestoreData>) -> Permit<SubmitForm> {
         Permit::grant(permit.actor().clone(), permit.project())
     }
+    /// Whether a digest of data was made with a key.
+    pub fn signature_fits(&self, key: &[u8], data: &[u8], digest: &str) -> bool {
+        crate::signature::fits(key, data, digest)
+    }
+    /// Who works with the apps in a browser has the data of a phone there.
+    pub fn restore_for_web_apps(&self, permit: &Permit<UseWebApps>) -> Permit<RestoreData> {
+        Permit::grant(permit.actor().clone(), permit.project())
+    }
     /// A web runtime that signed its request with the key it shares with this server may read what phones of the
     /// project get. Everything of that data is open to it: it acts for whom it says.
     pub fn signed_permit(
@@ -546,22 +554,33 @@ impl Auth {
         self.directory().keys.contains_key(&api_key::hash(text.trim()))
     }
 
+    /// Who signs in in a browser by a name: an e-mail address, or the whole name of a mobile worker
+    /// (`name@project.commcarehq.org`).
+    fn visitor(&self, name: &str) -> Option<Arc<User>> {
+        self.web_user(name).or_else(|| {
+            let name = name.trim().to_lowercase();
+            let project = name.rsplit_once('@')?.1.strip_suffix(ACCOUNT_ROOT)?.strip_suffix('.')?;
+            let project = self.project_named(project).filter(|project| project.active)?;
+            self.find_user(&project, &name).filter(|user| !user.is_web())
+        })
+    }
+
     /// A password typed on the login page. Takes as long as a basic check; for a thread that may block.
     pub fn sign_in(
         &self,
-        email: &str,
+        name: &str,
         password: &Password,
         peer: Option<IpAddr>,
     ) -> Result<NewSession, AuthError> {
-        let who = match self.web_user(email) {
+        let who = match self.visitor(name) {
             Some(user) => Who::User(user.id.clone()),
-            None => Who::Nobody(email.trim().to_lowercase()),
+            None => Who::Nobody(name.trim().to_lowercase()),
         };
         self.not_locked(&who, peer)?;
         let mut hasher = self.hasher();
         // Those who waited may have been locked out by those before them.
         self.not_locked(&who, peer)?;
-        let user = self.verify_password(&mut hasher, self.web_user(email), (&who, peer), password)?;
+        let user = self.verify_password(&mut hasher, self.visitor(name), (&who, peer), password)?;
         if !user.active {
             return Err(AuthError::Inactive);
         }

@@ -41,7 +41,7 @@ pub use permissions::{Permission, PermissionSet};
 pub use permit::{
     Action, Administer, EditApps, EditData, EditGroups, EditLocations, EditTables, EditUsers, EditWebUsers,
     NodePermit, Permit, ReadAttachment, ReadAudit, ReadCase, ReadForm, Refused, RestoreData, SubmitForm,
-    ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
+    UseWebApps, ViewApps, ViewGroups, ViewLocations, ViewPages, ViewTables, ViewUsers,
 };
 pub use present::{Accept, AuthError, Check, PasswordCheck, Presented};
 pub use session::{NewSession, Session, SignedIn};

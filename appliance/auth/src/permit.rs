@@ -64,6 +64,14 @@ action!(
     }
 );
 action!(
+    /// Work with the apps in a browser.
+    UseWebApps, "use web apps", [P::AccessWebApps], |actor, entrance| match entrance {
+        Entrance::Page => actor.is_admin() || actor.has(P::AccessWebApps),
+        Entrance::Local => true,
+        Entrance::Api | Entrance::Phone => false,
+    }
+);
+action!(
     /// Read forms.
     ReadForm, "read forms", [P::EditData], |actor, entrance| reads_data(actor, entrance)
 );

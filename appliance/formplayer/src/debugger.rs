@@ -224,4 +224,3 @@ impl Formplayer {
 fn completions<'i>(instances: impl Iterator<Item = &'i str>) -> Vec<Json> {
     instances.map(|id| json!({"type": "Instance", "value": format!("instance('{id}')")})).collect()
 }
-

@@ -2,11 +2,11 @@
 
 use serde_json::Value as Json;
 
+use crate::Formplayer;
 use crate::fault::Fault;
 use crate::host::{Account, Host, Upload};
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::Formplayer;
 
 /// How a call was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -139,7 +139,12 @@ pub trait Host {
     fn forget(&self, account: &Account);
 
     /// Makes a search: names and values as a form; gives the body.
-    fn search(&self, account: &Account, url: &str, parameters: &[(String, String)]) -> Result<String, Failure>;
+    fn search(
+        &self,
+        account: &Account,
+        url: &str,
+        parameters: &[(String, String)],
+    ) -> Result<String, Failure>;
 
     /// Sends the post of an entry; gives the status, which is a success.
     fn post(&self, account: &Account, url: &str, parameters: &[(String, String)]) -> Result<u16, Failure>;
@@ -151,7 +156,11 @@ pub trait Host {
     fn fetch(&self, account: &Account, url: &str) -> Result<String, Failure>;
 
     /// The questions of a form as people read them.
-    fn readable_questions(&self, account: &Account, parameters: &[(String, String)]) -> Result<String, Failure>;
+    fn readable_questions(
+        &self,
+        account: &Account,
+        parameters: &[(String, String)],
+    ) -> Result<String, Failure>;
 
     /// Keeps bytes under an id for an owner.
     fn save(&self, shelf: Shelf, owner: &str, id: &str, bytes: &[u8]);

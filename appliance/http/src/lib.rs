@@ -13,6 +13,7 @@
 
 mod body;
 mod coding;
+mod formplayer;
 mod gate;
 mod gunzip;
 mod listener;

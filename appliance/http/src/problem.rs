@@ -430,7 +430,7 @@ fn restore_facts(error: &RestoreError) -> Facts {
             Facts::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", error.to_string())
         }
         RestoreError::Write(error) => write_facts(error),
-        RestoreError::Store(_) | RestoreError::Gone => internal(),
+        RestoreError::Store(_) | RestoreError::Unreadable(_) | RestoreError::Gone => internal(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::receiver::answer::{OPENROSA_VERSION, VERSION_3};
 use crate::reply::{Reply, empty};
 use crate::request::Request;
 use crate::routes::{self, Found, RouteId};
-use crate::{pages, phone, receiver, resources};
+use crate::{formplayer, pages, phone, receiver, resources};
 use bolster_usecases::Appliance;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -41,6 +41,10 @@ pub struct State {
     logins: Semaphore,
     /// Places for whole packages of apps.
     packages: Arc<Semaphore>,
+    /// Apps in browsers.
+    pub formplayer: Arc<bolster_formplayer::Formplayer>,
+    /// Order of what is asked about one open form.
+    pub turns: Arc<formplayer::Turns>,
 }
 
 /// Reads at once: each may hold a form of many megabytes.
@@ -118,6 +122,8 @@ impl Router {
             restores: Arc::new(Semaphore::new(RESTORES_MAX)),
             logins: Semaphore::new(LOGINS_MAX),
             packages: Arc::new(Semaphore::new(PACKAGES_MAX)),
+            formplayer: Arc::default(),
+            turns: Arc::default(),
         }))
     }
 
@@ -191,7 +197,7 @@ fn envelope(found: Option<&Found<'_>>, path: &str) -> Envelope {
         | RouteId::Claim
         | RouteId::Search
         | RouteId::CaseFixture => Envelope::Phone,
-        RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
+        RouteId::Formplayer | RouteId::ServerUp | RouteId::Health | RouteId::Metrics => Envelope::Api,
         RouteId::Login
         | RouteId::Logout
         | RouteId::Landing
@@ -245,6 +251,7 @@ async fn dispatch(state: &State, request: &mut Request, found: Option<Found<'_>>
         RouteId::Claim => phone::claim::claim(state, request, &found).await,
         RouteId::Search => phone::search::search(state, request, &found).await,
         RouteId::CaseFixture => phone::search::case_fixture(state, request, &found).await,
+        RouteId::Formplayer => formplayer::formplayer(state, request, &found).await,
         RouteId::ServerUp => Ok(resources::health::server_up()),
         RouteId::Health => Ok(resources::health::health(state)),
         RouteId::Metrics => Ok(resources::figures::figures(state)),

@@ -110,6 +110,8 @@ pub enum RouteId {
     PhoneKeys,
     /// Numbers that rise.
     NextId,
+    /// Apps in a browser.
+    Formplayer,
 }
 
 /// What somebody needs to get an answer other than a refusal.
@@ -155,6 +157,8 @@ pub enum Needs {
     PageTables,
     /// `ReadAudit` in a browser.
     PageAudit,
+    /// `UseWebApps` by a session, or a signature with the key shared with a web runtime.
+    WebApps,
 }
 
 /// One line of the table.
@@ -262,6 +266,7 @@ pub const ROUTES: &[RouteInfo] = &[
     route(RouteId::RecoveryMeasures, "/a/{project}/phone/recovery_measures/{app_id}", READ, Needs::Nothing),
     route(RouteId::PhoneKeys, "/a/{project}/phone/keys", READ, Needs::Phone),
     route(RouteId::NextId, "/a/{project}/phone/get_next_id", READ, Needs::Phone),
+    route(RouteId::Formplayer, "/formplayer/{endpoint}", READ_OR_POST, Needs::WebApps),
     route(RouteId::CasePage, "/a/{project}/reports/case_data/{case_id}", READ, Needs::PageCase),
 ];
 

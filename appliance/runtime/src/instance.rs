@@ -112,7 +112,9 @@ impl Slot {
                 Some(Arc::new(session(names, data, &user, place.language, place.window_width)))
             }
             Slot::Results(search) => world.search(search, false).ok(),
-            Slot::Kept(id) => world.list(id).map(|values| -> Source { Arc::new(values_tree(names, &values)) }),
+            Slot::Kept(id) => {
+                world.list(id).map(|values| -> Source { Arc::new(values_tree(names, &values)) })
+            }
             Slot::Values(values) => Some(Arc::new(values_tree(names, values))),
             Slot::Input(answers) => {
                 let fields = answers.iter().map(|(key, value)| ("field", Some(("name", &**key)), &**value));

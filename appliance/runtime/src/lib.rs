@@ -42,7 +42,8 @@ pub use graph::{GraphData, SeriesData};
 pub use instance::{Place, Slot, results_source};
 pub use locale::Locales;
 pub use navigate::{
-    Navigator, Notice as ScreenNotice, Options, Outcome, PersistentItem, PersistentMenu, PersistentState, QueryInputs,
+    Navigator, Notice as ScreenNotice, Options, Outcome, PersistentItem, PersistentMenu, PersistentState,
+    QueryInputs,
 };
 pub use profile::{PLATFORM, Profile};
 pub use sandbox::{Changes, Sandbox, purge_ids};

@@ -56,6 +56,13 @@ fn sweep(appliance: &Appliance, stopped: &AtomicBool) {
     if let Err(error) = appliance.forget_old_sessions() {
         tracing::warn!(error = &error as &dyn std::error::Error, "old sessions could not be removed");
     }
+    match appliance.drafts().forget_old(appliance.env().clock.now()) {
+        Ok(0) => {}
+        Ok(drafts) => tracing::info!(drafts, "forgot drafts that nobody went on with"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old drafts could not be removed")
+        }
+    }
     match appliance.store().collect_blobs(|| !stopped.load(Ordering::SeqCst)) {
         Ok(done) if done.removed > 0 => {
             tracing::info!(removed = done.removed, seen = done.seen, "removed files that no form refers to");

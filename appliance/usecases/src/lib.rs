@@ -9,6 +9,7 @@ pub mod apps;
 pub mod case_problems;
 pub mod change_forms;
 pub mod claim_case;
+pub mod drafts;
 pub mod nouns;
 pub mod phone_calls;
 pub mod restore;
@@ -46,6 +47,8 @@ struct Inner {
     nouns: nouns::NounCache,
     bases: restore::BaseCache,
     problems: case_problems::ProblemCache,
+    live: restore::LiveCache,
+    drafts: drafts::Drafts,
     /// Lists of tokens are read, changed and written: one at a time.
     sync: std::sync::Mutex<()>,
     /// Administrative acts look first and write then: one at a time.
@@ -75,6 +78,7 @@ impl Appliance {
         settings: ServerSettings,
     ) -> Result<Self, OpenApplianceError> {
         let (store, writer) = Store::open(env.clone(), dir, store)?;
+        let drafts = drafts::Drafts::new(env.disk.clone(), dir);
         let auth = Auth::open(env.clone(), store.clone(), dir)?;
         let counters = Arc::new(WriterCounters::default());
         let writer = WriterHandle::start(writer, counters.clone()).map_err(OpenApplianceError::Thread)?;
@@ -89,6 +93,8 @@ impl Appliance {
             nouns: nouns::NounCache::default(),
             bases: restore::BaseCache::default(),
             problems: case_problems::ProblemCache::default(),
+            live: restore::LiveCache::default(),
+            drafts,
             sync: std::sync::Mutex::new(()),
             admin: std::sync::Mutex::new(()),
         })))
@@ -110,9 +116,16 @@ impl Appliance {
     pub fn settings(&self) -> &ServerSettings {
         &self.0.settings
     }
+    /// What people have begun in a browser.
+    pub fn drafts(&self) -> &drafts::Drafts {
+        &self.0.drafts
+    }
     /// Figures of the writer.
     pub fn writer_counters(&self) -> &WriterCounters {
         &self.0.counters
+    }
+    pub(crate) fn live_cache(&self) -> &restore::LiveCache {
+        &self.0.live
     }
     pub(crate) fn writer(&self) -> &WriterHandle {
         &self.0.writer

@@ -55,7 +55,9 @@ impl Bindings {
     fn fits(&self, parts: &[Part<'_>], got: &str, fresh: &mut Vec<(String, String)>) -> bool {
         let Some((first, rest)) = parts.split_first() else { return got.is_empty() };
         let name = match first {
-            Part::Literal(text) => return got.strip_prefix(text).is_some_and(|got| self.fits(rest, got, fresh)),
+            Part::Literal(text) => {
+                return got.strip_prefix(text).is_some_and(|got| self.fits(rest, got, fresh));
+            }
             Part::Placeholder(name) => *name,
         };
         let known = fresh.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
@@ -107,7 +109,9 @@ impl Bindings {
                     differs()
                 }
             }
-            (Json::String(a), Json::Number(b)) if a == "{{number}}" || self.same_text(a, &b.to_string()) => Ok(()),
+            (Json::String(a), Json::Number(b)) if a == "{{number}}" || self.same_text(a, &b.to_string()) => {
+                Ok(())
+            }
             (Json::Number(a), Json::Number(b)) if a.as_f64() == b.as_f64() => Ok(()),
             (Json::Array(a), Json::Array(b)) if last == "autoCompletableItems" => self.same_set(a, b, path),
             (Json::Array(a), Json::Array(b)) => {
@@ -116,12 +120,9 @@ impl Bindings {
                 }
                 match a.len() == b.len() {
                     true => Ok(()),
-                    false => Err(format!(
-                        "{path}: expected {} members, got {}: {}",
-                        a.len(),
-                        b.len(),
-                        short(got)
-                    )),
+                    false => {
+                        Err(format!("{path}: expected {} members, got {}: {}", a.len(), b.len(), short(got)))
+                    }
                 }
             }
             (Json::Object(a), Json::Object(b)) => {
@@ -222,7 +223,10 @@ impl Bindings {
             }
         }
         let children = |node: Node<'_, '_>| {
-            node.children().filter(Node::is_element).map(|n| n.tag_name().name().to_owned()).collect::<Vec<_>>()
+            node.children()
+                .filter(Node::is_element)
+                .map(|n| n.tag_name().name().to_owned())
+                .collect::<Vec<_>>()
         };
         if children(a) != children(b) {
             return Err(format!("{path}: expected {:?}, got {:?}", children(a), children(b)));

@@ -154,9 +154,8 @@ impl RestoreFetch for Scripted {
 
 fn pending(answer: &Answer) -> Failure {
     let document = roxmltree::Document::parse(&answer.body).ok();
-    let named = |name: &str| {
-        document.as_ref().and_then(|d| d.descendants().find(|n| n.tag_name().name() == name))
-    };
+    let named =
+        |name: &str| document.as_ref().and_then(|d| d.descendants().find(|n| n.tag_name().name() == name));
     let number = |name: &str| {
         named("progress").and_then(|n| n.attribute(name)).and_then(|t| t.parse().ok()).unwrap_or(0)
     };
@@ -219,7 +218,12 @@ impl Host for Scripted {
         self.sandboxes.forget(account);
     }
 
-    fn search(&self, _account: &Account, url: &str, parameters: &[(String, String)]) -> Result<String, Failure> {
+    fn search(
+        &self,
+        _account: &Account,
+        url: &str,
+        parameters: &[(String, String)],
+    ) -> Result<String, Failure> {
         let path = path_of(url);
         self.note(json!({"kind": "search", "method": "POST", "path": path, "form": parameters}));
         match self.rule("search", &path, parameters) {
@@ -243,9 +247,7 @@ impl Host for Scripted {
         let mut entry = json!({"kind": "submit", "method": "POST", "path": path, "xml": submission.xml});
         let files = self.files.borrow();
         if let Some(files) = files.get(submission.session).filter(|files| !files.is_empty()) {
-            let part = |(id, kind, size): &(String, String, u64)| {
-                json!({"name": id, "filename": id, "content_type": kind, "bytes": size})
-            };
+            let part = |(id, kind, size): &(String, String, u64)| json!({"name": id, "filename": id, "content_type": kind, "bytes": size});
             entry["parts"] = files.iter().map(part).collect();
         }
         self.note(entry);
@@ -266,7 +268,11 @@ impl Host for Scripted {
         }
     }
 
-    fn readable_questions(&self, account: &Account, parameters: &[(String, String)]) -> Result<String, Failure> {
+    fn readable_questions(
+        &self,
+        account: &Account,
+        parameters: &[(String, String)],
+    ) -> Result<String, Failure> {
         let path = format!("/a/{}/cloudcare/api/readable_questions/", account.domain);
         self.note(json!({"kind": "readable_questions", "method": "POST", "path": path, "form": parameters}));
         match self.rule("readable_questions", &path, parameters) {
@@ -322,4 +328,3 @@ impl Host for Scripted {
         self.files.borrow().get(session).map_or(0, Vec::len)
     }
 }
-

@@ -17,7 +17,8 @@ pub fn run(folder: &Path, report: &mut Report) -> Result<(), String> {
     files.sort();
     let only = std::env::var("APP_VECTORS_ONLY").ok();
     for file in files {
-        let name = file.parent().and_then(|p| p.file_name()).and_then(|n| n.to_str()).unwrap_or("?").to_owned();
+        let name =
+            file.parent().and_then(|p| p.file_name()).and_then(|n| n.to_str()).unwrap_or("?").to_owned();
         if only.as_ref().is_some_and(|only| *only != name) {
             continue;
         }
@@ -70,7 +71,8 @@ fn perform(
     replies: &[(i64, Json)],
 ) -> Reply {
     let text = |key: &str| vector[key].as_str().unwrap_or("").to_owned();
-    let toggles = ["toggles", "previews"].iter().flat_map(|key| vector[*key].as_array().into_iter().flatten());
+    let toggles =
+        ["toggles", "previews"].iter().flat_map(|key| vector[*key].as_array().into_iter().flatten());
     let caller = Caller {
         credential: match step["auth"].as_str() {
             Some("hmac") => Credential::Signed,
@@ -159,8 +161,12 @@ fn check(
     body: &Json,
     asked: &[Json],
 ) -> Result<(), String> {
-    let ignore: Vec<String> =
-        step["ignore"].as_array().into_iter().flatten().filter_map(|i| i.as_str().map(str::to_owned)).collect();
+    let ignore: Vec<String> = step["ignore"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|i| i.as_str().map(str::to_owned))
+        .collect();
     let lenient = step["lenient"].as_str();
     if lenient == Some("defect") {
         return Ok(());
@@ -185,7 +191,8 @@ fn check(
     }
     bindings.same(&step["response"], body, "response", &ignore)?;
     let wanted = step["hq"].as_array().cloned().unwrap_or_default();
-    let wanted: Vec<(usize, &Json)> = wanted.iter().enumerate().filter(|(_, e)| e["kind"] != "restore").collect();
+    let wanted: Vec<(usize, &Json)> =
+        wanted.iter().enumerate().filter(|(_, e)| e["kind"] != "restore").collect();
     let asked: Vec<&Json> = asked.iter().filter(|entry| entry["kind"] != "restore").collect();
     if wanted.len() != asked.len() {
         let kinds = |all: &[&Json]| all.iter().map(|e| e["kind"].to_string()).collect::<Vec<_>>().join(",");

@@ -4,19 +4,20 @@ use bolster_xforms::{Answer, FormIndex, Position};
 use serde_json::{Map, Value as Json, json};
 
 use super::{FormWorld, OpenForm, open, steps, tree};
+use crate::Formplayer;
 use crate::dispatch::Call;
 use crate::fault::{Fault, describe};
 use crate::host::Upload;
 use crate::reply::{Body, Reply, text};
 use crate::request::Request;
 use crate::world::RequestWorld;
-use crate::Formplayer;
 
 /// Bytes of a file must stay below this.
 const FILE_MAX: u64 = 4 * 1024 * 1024 - 1024;
 const EXTENSIONS: [&str; 30] = [
-    "jpg", "jpeg", "png", "pdf", "docx", "xlsx", "txt", "html", "rtf", "msg", "3gpp", "3gp", "3ga", "3g2", "mp3", "wav",
-    "amr", "mp4", "3gp2", "mpg4", "mpeg4", "m4v", "mpg", "mpeg", "qcp", "ogg", "doc", "xls", "gif", "aac",
+    "jpg", "jpeg", "png", "pdf", "docx", "xlsx", "txt", "html", "rtf", "msg", "3gpp", "3gp", "3ga", "3g2",
+    "mp3", "wav", "amr", "mp4", "3gp2", "mpg4", "mpeg4", "m4v", "mpg", "mpeg", "qcp", "ogg", "doc", "xls",
+    "gif", "aac",
 ];
 const TYPES: [&str; 5] = ["image/", "audio/", "video/", "text/", "application/msg"];
 
@@ -114,11 +115,9 @@ pub(super) fn answer(
         Answer::Accepted => Outcome::accepted(),
         Answer::BadInput(reason) => Outcome::bad(reason),
         Answer::Required => Outcome { status: "validation-error", kind: Some("required"), reason: None },
-        Answer::Constraint { without_candidate, .. } => Outcome {
-            status: "validation-error",
-            kind: Some("constraint"),
-            reason: without_candidate,
-        },
+        Answer::Constraint { without_candidate, .. } => {
+            Outcome { status: "validation-error", kind: Some("constraint"), reason: without_candidate }
+        }
     })
 }
 

@@ -93,7 +93,9 @@ impl Formplayer {
                 account.case = account.case.or_else(|| record.account.case.clone());
                 account
             }
-            None if call.caller.credential == crate::Credential::Signed || call.caller.superuser => record.account(),
+            None if call.caller.credential == crate::Credential::Signed || call.caller.superuser => {
+                record.account()
+            }
             None => {
                 let own = record.account();
                 if call.caller.username != own.username || !call.caller.domains.contains(&own.domain) {
@@ -157,7 +159,12 @@ impl Formplayer {
     }
 
     /// Reads a form from its record.
-    fn resume(&self, record: &Record, app: Option<&App>, world: &RequestWorld<'_>) -> Result<FormSession, Fault> {
+    fn resume(
+        &self,
+        record: &Record,
+        app: Option<&App>,
+        world: &RequestWorld<'_>,
+    ) -> Result<FormSession, Fault> {
         let definition = match (&record.form_text, app, &record.namespace) {
             (Some(text), ..) => parse_form(text)?,
             (None, Some(app), Some(namespace)) => app.form(namespace)?,

@@ -96,7 +96,8 @@ impl Formplayer {
         };
         record.set_account(trip.account);
         let app = trip.opened.app.clone();
-        let (form, mut body) = self.begin(trip.call, trip.account, trip.world, record, definition, Some(app), None)?;
+        let (form, mut body) =
+            self.begin(trip.call, trip.account, trip.world, record, definition, Some(app), None)?;
         common(&mut body, trip, cx, navigator).map_err(|error| fault(error, trip.world))?;
         let mut texts = translations(&trip.language, Some(cx.app));
         let command = navigator.session.command().unwrap_or_default().replace('-', "");
@@ -256,11 +257,7 @@ impl Formplayer {
 }
 
 /// Walks through the form once, so that what arriving makes is made.
-fn shown_before_draft(
-    session: &mut FormSession,
-    record: &Record,
-    host: &FormWorld<'_>,
-) -> Result<(), Fault> {
+fn shown_before_draft(session: &mut FormSession, record: &Record, host: &FormWorld<'_>) -> Result<(), Fault> {
     if !record.one_question {
         session.positions(host)?;
     }

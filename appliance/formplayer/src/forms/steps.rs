@@ -4,12 +4,12 @@ use bolster_xforms::{FormHost, FormIndex, Position, Session};
 use serde_json::{Value as Json, json};
 
 use super::{FormWorld, OpenForm, tree};
+use crate::Formplayer;
 use crate::dispatch::Call;
 use crate::fault::Fault;
 use crate::reply::{Body, Reply, text};
 use crate::request::Request;
 use crate::world::RequestWorld;
-use crate::Formplayer;
 
 /// Whether a position is a stop: a question, or a group whose questions are on one screen.
 fn is_stop(session: &mut Session, host: &dyn FormHost) -> Result<bool, Fault> {
@@ -38,7 +38,11 @@ pub(crate) fn forward(session: &mut Session, host: &dyn FormHost) -> Result<(), 
 }
 
 /// The group around a position that shows its questions on one screen.
-fn screen_around(session: &Session, index: &FormIndex, host: &dyn FormHost) -> Result<Option<FormIndex>, Fault> {
+fn screen_around(
+    session: &Session,
+    index: &FormIndex,
+    host: &dyn FormHost,
+) -> Result<Option<FormIndex>, Fault> {
     let written = index.to_string();
     for (at, _) in written.match_indices(',') {
         let Some(outer) = FormIndex::parse(&written[..at]) else { continue };
@@ -70,7 +74,9 @@ fn backward(session: &mut Session, host: &dyn FormHost) -> Result<bool, Fault> {
         let index = session.current().clone();
         match session.describe(&index, host)? {
             Position::Question(_) => return Ok(false),
-            Position::Group(group) if group.field_list && !session.screen(host)?.is_empty() => return Ok(false),
+            Position::Group(group) if group.field_list && !session.screen(host)?.is_empty() => {
+                return Ok(false);
+            }
             _ => last_valid = index,
         }
     }
@@ -161,7 +167,9 @@ impl Formplayer {
         let language = request.text("locale").unwrap_or_default();
         self.with_form(call, request, true, |form, world| {
             if !form.session.set_language(&language) {
-                return Err(Fault::Other(format!("Attempted to change to a locale not available: {language}")));
+                return Err(Fault::Other(format!(
+                    "Attempted to change to a locale not available: {language}"
+                )));
             }
             form.record.language = Some(language.clone());
             if let (Some(app), Some(session)) = (form.app.clone(), form.record.session.clone()) {
@@ -192,8 +200,8 @@ impl Formplayer {
     /// Makes an entry of a repeat, or deletes one.
     pub(crate) fn repeat(&self, call: &Call<'_>, request: &Request, make: bool) -> Result<Reply, Fault> {
         let index = request.text("ix").unwrap_or_default();
-        let index =
-            tree::parse_index(&index).ok_or_else(|| Fault::Other(format!("There is no position {index}.")))?;
+        let index = tree::parse_index(&index)
+            .ok_or_else(|| Fault::Other(format!("There is no position {index}.")))?;
         let mut reply = self.with_form(call, request, true, |form, world| {
             let record = form.record.clone();
             let app = form.app.clone();

@@ -186,8 +186,7 @@ impl Formplayer {
         };
         let mut navigator = Navigator::with(&cx, session.clone());
         let options = Options { login_as: account.full_login_as(), ..Options::default() };
-        let (outcome, dropped) =
-            navigator.resolve_dropping(&options).map_err(|error| fault(error, world))?;
+        let (outcome, dropped) = navigator.resolve_dropping(&options).map_err(|error| fault(error, world))?;
         lock(&opened.user.results).retain(|search, _| !dropped.iter().any(|gone| same(gone, search)));
         let Some(outcome) = outcome else { return Ok(None) };
         let body = self.outcome(&trip, &cx, &mut navigator, outcome, None)?;
@@ -220,4 +219,3 @@ fn status_line(status: u16, body: &str) -> String {
     let body = if body.is_empty() { "[no body]".to_owned() } else { Json::from(body).to_string() };
     format!("{status} {name}: {body}")
 }
-

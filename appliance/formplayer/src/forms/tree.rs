@@ -116,7 +116,9 @@ pub(crate) fn question(session: &Session, index: &FormIndex, host: &dyn FormHost
             add_choice: slot.add_caption,
             ..Question::group(index, slot.group)
         },
-        Position::Juncture(slot) => Question { kind: "repeat-juncture", ..Question::group(index, slot.group) },
+        Position::Juncture(slot) => {
+            Question { kind: "repeat-juncture", ..Question::group(index, slot.group) }
+        }
     })
 }
 
@@ -198,7 +200,8 @@ pub(crate) fn data_type(prompt: &Prompt) -> &'static str {
 
 fn answer(prompt: &Prompt) -> Json {
     let Some(text) = &prompt.answer else { return Json::Null };
-    let number = |value: &str| prompt.choices.iter().position(|choice| choice.value == value).map(|at| at + 1);
+    let number =
+        |value: &str| prompt.choices.iter().position(|choice| choice.value == value).map(|at| at + 1);
     match data_type(prompt) {
         "select" => number(text).map_or(Json::Null, Json::from),
         "multiselect" => json!(text.split(' ').filter_map(number).collect::<Vec<_>>()),

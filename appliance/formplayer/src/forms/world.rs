@@ -100,7 +100,11 @@ impl Handler for Fixed {
     ) -> Result<Value<'a>, Error> {
         let instant = dates::parse(&self.value, context.host)
             .ok_or_else(|| Error::type_mismatch(format!("{} is not a date", self.value)))?;
-        Ok(Value::Date(if self.name.contains("now") { instant } else { dates::start_of_day(instant, context.host) }))
+        Ok(Value::Date(if self.name.contains("now") {
+            instant
+        } else {
+            dates::start_of_day(instant, context.host)
+        }))
     }
 }
 

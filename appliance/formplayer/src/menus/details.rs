@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bolster_runtime::{
-    Code, Cx, Detail, DetailTab, EntityDatum, Env, Error, Navigator, Options, Screen, Session, StepKind, TabRows,
-    detail_tabs, node_of, shown_tabs, tile,
+    Code, Cx, Detail, DetailTab, EntityDatum, Env, Error, Navigator, Options, Screen, Session, StepKind,
+    TabRows, detail_tabs, node_of, shown_tabs, tile,
 };
 use bolster_xpath::NodeRef;
 use serde_json::json;
@@ -181,9 +181,9 @@ impl Formplayer {
                     None => Err(Fault::Other("Could not get inline details".into())),
                 };
             }
-            let (last, rest) = selections
-                .split_last()
-                .ok_or_else(|| Fault::Other("The last selection must be the entity whose details are wanted.".into()))?;
+            let (last, rest) = selections.split_last().ok_or_else(|| {
+                Fault::Other("The last selection must be the entity whose details are wanted.".into())
+            })?;
             if request.flag("isRefreshCaseSearch") {
                 lock(&trip.opened.user.results).clear();
             }

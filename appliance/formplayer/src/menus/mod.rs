@@ -85,8 +85,12 @@ impl Formplayer {
         let wanted = request.text("locale");
         let language = opened.app.language(wanted.as_deref()).to_owned();
         let window_width = request.text("windowWidth");
-        let cx =
-            Cx { app: &opened.app, world: &world, language: &language, window_width: window_width.as_deref() };
+        let cx = Cx {
+            app: &opened.app,
+            world: &world,
+            language: &language,
+            window_width: window_width.as_deref(),
+        };
         let trip = Trip {
             call,
             account: &account,
@@ -128,7 +132,9 @@ impl Formplayer {
     pub(crate) fn get_endpoint(&self, call: &Call<'_>, request: &Request) -> Result<Reply, Fault> {
         self.trip(call, request, false, |trip, cx| {
             if !call.caller.has(ENDPOINTS_TOGGLE) {
-                return Err(Fault::Other("Linking into applications has been disabled for this project.".into()));
+                return Err(Fault::Other(
+                    "Linking into applications has been disabled for this project.".into(),
+                ));
             }
             let mut navigator = Navigator::new(cx);
             let known = |path_so_far: &[String]| {

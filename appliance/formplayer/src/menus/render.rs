@@ -1,8 +1,8 @@
 //! Screens as JSON.
 
 use bolster_runtime::{
-    Cell, Cx, Detail, Env, EntityScreen, Error, Field, ListOptions, MenuScreen, Navigation, Navigator, PLATFORM,
-    PersistentItem, PersistentMenu, QueryScreen, Row, Screen, best_title, headers, page_of,
+    Cell, Cx, Detail, EntityScreen, Env, Error, Field, ListOptions, MenuScreen, Navigation, Navigator,
+    PLATFORM, PersistentItem, PersistentMenu, QueryScreen, Row, Screen, best_title, headers, page_of,
 };
 use bolster_xpath::NodeRef;
 use serde::Serialize;
@@ -342,7 +342,8 @@ fn actions(body: &mut Body, cx: &Cx<'_>, screen: &EntityScreen) -> Result<(), Er
     let mut redo = None;
     for (number, at) in screen.actions(cx)?.into_iter().enumerate() {
         let action = &screen.detail.actions[at];
-        let part = |text: &Option<bolster_runtime::Text>| text.as_ref().map(|text| text.plain(&env)).transpose();
+        let part =
+            |text: &Option<bolster_runtime::Text>| text.as_ref().map(|text| text.plain(&env)).transpose();
         out.push(json!({
             "text": action.display.text.plain(&env)?,
             "audio_uri": part(&action.display.audio)?,
@@ -387,7 +388,8 @@ fn prompts(body: &mut Body, cx: &Cx<'_>, screen: &QueryScreen) -> Result<(), Err
     let query = screen.query()?;
     let mut displays = Vec::with_capacity(query.prompts.len());
     for prompt in &query.prompts {
-        let part = |text: &Option<bolster_runtime::Text>| text.as_ref().map(|text| text.plain(&env)).transpose();
+        let part =
+            |text: &Option<bolster_runtime::Text>| text.as_ref().map(|text| text.plain(&env)).transpose();
         let key = &*prompt.key;
         let choices = screen.choices.iter().find(|(known, _)| known == key).map(|(_, choices)| choices);
         let error = screen.errors.iter().find(|(known, _)| known == key).map(|(_, message)| message);

@@ -15,15 +15,15 @@ pub fn page(next: &str, name: &str, mistake: Option<&str>) -> Reply {
         }
         form .card method="post" action="/login/" {
             input type="hidden" name="next" value=(next);
-            label for="username" { "E-mail address" }
-            input #username name="username" type="email" value=(name) required autocomplete="username"
+            label for="username" { "E-mail address or user name" }
+            input #username name="username" type="text" inputmode="email" autocapitalize="none" spellcheck="false" value=(name) required autocomplete="username"
                 autofocus[name.is_empty()] dir="ltr";
             label for="password" { "Password" }
             input #password name="password" type="password" required autocomplete="current-password"
                 autofocus[!name.is_empty()];
             button type="submit" { "Sign in" }
         }
-        p .small { "Mobile workers sign in on their phones, not here." }
+        p .small { "Mobile workers sign in with their whole name, such as name@project.commcarehq.org." }
     };
     let status = if mistake.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
     whole_page(status, &Frame { title: "Sign in", project: None, user: None }, &content)

@@ -75,7 +75,7 @@ pub async fn case_fixture(state: &State, request: &mut Request, found: &Found<'_
     Ok(reply::whole(StatusCode::OK, XML, payload))
 }
 
-fn told(error: SearchCasesError) -> Problem {
+pub fn told(error: SearchCasesError) -> Problem {
     match error {
         SearchCasesError::Off
         | SearchCasesError::Request(_)
@@ -86,7 +86,8 @@ fn told(error: SearchCasesError) -> Problem {
     }
 }
 
-fn results(answer: &SearchAnswer, is_search: bool) -> Vec<u8> {
+/// What was found, as a phone reads it.
+pub fn results(answer: &SearchAnswer, is_search: bool) -> Vec<u8> {
     let mut out = Printer::default();
     results_begin(&mut out);
     let project = answer.project.as_deref().map(|name| (PROJECT, name));

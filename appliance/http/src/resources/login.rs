@@ -70,7 +70,7 @@ pub async fn logout(state: &State, request: &mut Request) -> Result<Reply, Probl
 fn said(error: &AuthError) -> Option<String> {
     match error {
         AuthError::Missing | AuthError::Wrong | AuthError::WrongKey | AuthError::Stale => {
-            Some("E-mail address or password is wrong.".to_owned())
+            Some("Name or password is wrong.".to_owned())
         }
         AuthError::LockedOut { retry_after_s } => {
             let minutes = retry_after_s.div_ceil(60);

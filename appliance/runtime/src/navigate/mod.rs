@@ -466,7 +466,9 @@ impl<'x> Navigator<'x> {
                     return Ok(Outcome::Screen(Screen::Query(query)));
                 }
                 // What must be sent could not be: the user chooses again.
-                Some(Screen::Post(_)) if !self.session.frame.steps.is_empty() => self.session.step_back(self.cx)?,
+                Some(Screen::Post(_)) if !self.session.frame.steps.is_empty() => {
+                    self.session.step_back(self.cx)?
+                }
                 Some(screen) => return Ok(Outcome::Screen(screen)),
             }
         }
@@ -515,7 +517,10 @@ impl<'x> Navigator<'x> {
     }
 
     /// The same, with the searches whose results nobody needs any more.
-    pub fn resolve_dropping(&mut self, options: &Options<'_>) -> Result<(Option<Outcome>, Vec<Search>), Error> {
+    pub fn resolve_dropping(
+        &mut self,
+        options: &Options<'_>,
+    ) -> Result<(Option<Outcome>, Vec<Search>), Error> {
         let outcome = self.resolve(options)?;
         Ok((outcome, std::mem::take(&mut self.dropped)))
     }

@@ -7,6 +7,7 @@ mod blocks;
 mod ledgers;
 mod purge;
 mod restore;
+mod stored;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -10,6 +10,7 @@
 mod demo;
 mod graph;
 mod holdings;
+mod live;
 mod of_case;
 mod payload;
 mod phone;
@@ -19,6 +20,8 @@ mod user;
 
 pub use demo::Answer;
 pub use holdings::StateHash;
+pub(crate) use live::LiveCache;
+pub use live::LiveData;
 pub use payload::Restore;
 
 use crate::{Appliance, WriteError};
@@ -82,6 +85,9 @@ pub enum RestoreError {
         /// The limit.
         cases: usize,
     },
+    /// What a restore says cannot be read again.
+    #[error("a restore could not be read: {0}")]
+    Unreadable(String),
     /// Whoever asked has gone.
     #[error("the client went away")]
     Gone,

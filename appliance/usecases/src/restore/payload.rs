@@ -3,7 +3,7 @@
 use super::graph::StoredCases;
 use super::holdings::Holdings;
 use super::phone::PhoneState;
-use super::plan::{self, Plan, SendCase};
+use super::plan::{self, Keep, Plan, SendCase};
 use super::sync_log::SyncLog;
 use super::user::RestoreUser;
 use super::{RestoreError, RestoreRequest};
@@ -65,8 +65,8 @@ impl Restore {
         let fixtures = self.fixtures();
         let graph = StoredCases { view: self.app.store().steady_view(), project: self.project.id };
         let plan = match &mut self.before {
-            Some(state) => plan::incremental(&self.app, state, &self.user.owners)?,
-            None => plan::full(&self.app, &graph, &self.user.owners)?,
+            Some(state) => plan::incremental(Keep::Stored(&self.app), state, &self.user.owners)?,
+            None => plan::full(Keep::Stored(&self.app), &graph, &self.user.owners)?,
         };
         let token: String =
             random::bytes::<16>(&*self.app.env().random).iter().map(|b| format!("{b:02x}")).collect();
@@ -92,6 +92,22 @@ impl Restore {
         }
         print::end(&mut out);
         if sink(out.take()) { Ok(()) } else { Err(RestoreError::Gone) }
+    }
+
+    /// Who the user is and what he has besides cases, as a payload.
+    pub(super) fn without_cases(&self) -> Result<Vec<u8>, RestoreError> {
+        let mut out = Printer::with_capacity(BUFFER_BYTES);
+        let mut all = Vec::new();
+        let mut sink = |bytes: Vec<u8>| {
+            all.extend_from_slice(&bytes);
+            true
+        };
+        print::begin(&mut out);
+        print::head(&mut out, None, None, &self.registration());
+        self.print_fixtures(&mut out, &self.fixtures(), &mut sink)?;
+        print::end(&mut out);
+        sink(out.take());
+        Ok(all)
     }
 
     fn log(&self, token: &str, fixtures: &Fixtures, holdings: Holdings) -> SyncLog {

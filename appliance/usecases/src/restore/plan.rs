@@ -44,6 +44,15 @@ pub struct Plan {
     pub new_base: Option<BlobPin>,
 }
 
+/// Where the account of what is held will stay.
+#[derive(Clone, Copy)]
+pub enum Keep<'a> {
+    /// In a sync log: a large base goes to a file.
+    Stored(&'a Appliance),
+    /// In memory, as long as this process runs.
+    InMemory,
+}
+
 /// The owner ids of a user as a set.
 fn set_of(owners: &[String]) -> HashSet<String> {
     owners.iter().cloned().collect()
@@ -73,7 +82,7 @@ pub(super) fn without_bad_links(mut cases: Vec<LiveCase>) -> (Vec<LiveCase>, BTr
 }
 
 /// Everything for a phone that has nothing.
-pub fn full(app: &Appliance, graph: &StoredCases, owners: &[String]) -> Result<Plan, RestoreError> {
+pub fn full(keep: Keep<'_>, graph: &StoredCases, owners: &[String]) -> Result<Plan, RestoreError> {
     let owned = graph.owned(owners)?;
     let (cases, left_out) = without_bad_links(live(graph, &set_of(owners), owned)?);
     // What follows exists once per case, and never twice at a time: a case load may be large.
@@ -94,7 +103,7 @@ pub fn full(app: &Appliance, graph: &StoredCases, owners: &[String]) -> Result<P
             id: case.id,
         })
         .collect();
-    let (holdings, new_base) = holdings_on(app, bytes)?;
+    let (holdings, new_base) = holdings_on(keep, bytes)?;
     Ok(Plan { send, holdings, hash, kept, reopened: Vec::new(), new_base })
 }
 
@@ -127,14 +136,18 @@ fn held_after(
 
 /// Holdings with a base of their own.
 fn new_holdings(
-    app: &Appliance,
+    keep: Keep<'_>,
     held: &BTreeMap<CaseId, Held>,
 ) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
-    holdings_on(app, Base::build(held.iter().map(|(id, held)| (id, &held.case, held.kept))))
+    holdings_on(keep, Base::build(held.iter().map(|(id, held)| (id, &held.case, held.kept))))
 }
 
 /// Holdings that are these bytes.
-fn holdings_on(app: &Appliance, bytes: Vec<u8>) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
+fn holdings_on(keep: Keep<'_>, bytes: Vec<u8>) -> Result<(Holdings, Option<BlobPin>), RestoreError> {
+    let Keep::Stored(app) = keep else {
+        let base_ref = BaseRef::Inline(Vec::new());
+        return Ok((Holdings { base_ref, base: Base::read(bytes)?, delta: BTreeMap::new() }, None));
+    };
     if bytes.len() <= INLINE_BYTES_MAX {
         let base_ref = BaseRef::Inline(bytes.clone());
         return Ok((Holdings { base_ref, base: Base::read(bytes)?, delta: BTreeMap::new() }, None));
@@ -154,7 +167,7 @@ fn holdings_on(app: &Appliance, bytes: Vec<u8>) -> Result<(Holdings, Option<Blob
 }
 
 /// What changed for a phone.
-pub fn incremental(app: &Appliance, state: &mut PhoneState, owners: &[String]) -> Result<Plan, RestoreError> {
+pub fn incremental(keep: Keep<'_>, state: &mut PhoneState, owners: &[String]) -> Result<Plan, RestoreError> {
     if state.log.owners != owners {
         state.region = None;
     }
@@ -204,7 +217,7 @@ pub fn incremental(app: &Appliance, state: &mut PhoneState, owners: &[String]) -
     }
     let after = held_after(present, &cases, owners);
     stuck.retain(|id| !after.get(id).is_some_and(|held| held.kept));
-    let (holdings, new_base, hash, kept) = changed_holdings(app, state, after)?;
+    let (holdings, new_base, hash, kept) = changed_holdings(keep, state, after)?;
     Ok(Plan { send, holdings, hash, kept, reopened: stuck, new_base })
 }
 
@@ -240,14 +253,14 @@ fn removed_links(
 
 /// Holdings after a sync: those of the log, with the region (or everything) replaced.
 fn changed_holdings(
-    app: &Appliance,
+    keep: Keep<'_>,
     state: &PhoneState,
     after: BTreeMap<CaseId, Held>,
 ) -> Result<(Holdings, Option<BlobPin>, StateHash, u64), RestoreError> {
     let old = &state.log.holdings;
     let Some(region) = &state.region else {
         let (hash, kept) = hash_of(&after);
-        let (holdings, new_base) = new_holdings(app, &after)?;
+        let (holdings, new_base) = new_holdings(keep, &after)?;
         return Ok((holdings, new_base, hash, kept));
     };
     let mut holdings = old.clone();
@@ -278,7 +291,7 @@ fn changed_holdings(
     }
     let limit = DELTA_MIN.max(holdings.base.len() / DELTA_SHARE);
     if holdings.delta.len() > limit {
-        let (holdings, new_base) = new_holdings(app, &holdings.all()?)?;
+        let (holdings, new_base) = new_holdings(keep, &holdings.all()?)?;
         return Ok((holdings, new_base, hash, kept));
     }
     Ok((holdings, None, hash, kept))

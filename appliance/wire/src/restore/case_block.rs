@@ -9,7 +9,8 @@ const TEXT_CHARS_MAX: usize = 255;
 /// Bytes of the day in the text of an instant.
 const DAY_BYTES: usize = 10;
 
-fn short(text: &str) -> &str {
+/// As much of a type, name, owner or external id as a phone takes.
+pub fn short(text: &str) -> &str {
     if text.len() <= TEXT_CHARS_MAX {
         return text;
     }
@@ -36,9 +37,8 @@ pub fn case_block(
     out.raw(" date_modified=\"");
     out.bytes(&case.modified_on.text());
     out.raw("\">");
-    // A case without owner belongs to who opened or changed it; the phone takes no empty owner.
-    let owners = [case.owner_id, case.opened_by, case.modified_by, "-"];
-    let owner = owners.into_iter().find(|o| !o.is_empty()).unwrap_or("-");
+    // The phone takes no empty owner.
+    let owner = sent_owner(case);
     let identity = |out: &mut Printer| {
         out.element("case_type", short(case.case_type));
         out.element("case_name", short(case.name));
@@ -60,7 +60,7 @@ pub fn case_block(
         out.bytes(&opened.text()[..DAY_BYTES]);
         out.raw("</date_opened>");
     }
-    for (name, value) in case.properties.iter().filter(|(name, _)| is_name(name) && !is_special(name)) {
+    for (name, value) in case.properties.iter().filter(|(name, _)| is_sent_property(name)) {
         out.element(name, value);
     }
     out.raw("</update>");
@@ -91,6 +91,22 @@ pub fn case_block(
         out.raw("<close/>");
     }
     out.raw("</case>");
+}
+
+/// Whether a property can be an element of its own inside `update`; others stay here.
+pub fn is_sent_property(name: &str) -> bool {
+    is_name(name) && !is_special(name)
+}
+
+/// Whether an index of this identifier can be sent.
+pub fn is_sent_index(identifier: &str) -> bool {
+    is_name(identifier)
+}
+
+/// The owner that a phone is told: a case without one belongs to who opened or changed it.
+pub fn sent_owner<'c>(case: &CaseView<'c>) -> &'c str {
+    let owners = [case.owner_id, case.opened_by, case.modified_by, "-"];
+    owners.into_iter().find(|o| !o.is_empty()).unwrap_or("-")
 }
 
 /// Names that mean something else inside `update`.

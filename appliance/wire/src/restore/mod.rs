@@ -8,7 +8,7 @@ mod fixtures;
 mod printer;
 mod results;
 
-pub use case_block::{balances, case_block};
+pub use case_block::{balances, case_block, is_sent_index, is_sent_property, sent_owner, short};
 pub use fixtures::{
     FlatLocation, LookupField, LookupSchema, NestedLocation, Product, TablePrinter, flat_locations, groups,
     nested_locations, products, programs,

@@ -45,9 +45,11 @@ const EDGES: &[(&str, &[&str])] = &[
             "bolster-codec",
             "bolster-env",
             "bolster-model",
+            "bolster-runtime",
             "bolster-search",
             "bolster-store",
             "bolster-wire",
+            "bolster-xpath",
         ],
     ),
     (
@@ -55,10 +57,13 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "bolster-auth",
             "bolster-env",
+            "bolster-formplayer",
             "bolster-model",
+            "bolster-runtime",
             "bolster-store",
             "bolster-usecases",
             "bolster-wire",
+            "bolster-xpath",
         ],
     ),
     (

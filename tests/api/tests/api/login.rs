@@ -62,7 +62,7 @@ fn mistakes() {
     for (name, password) in rows {
         let answer = post(&server, "/login/", &[], &fields(name, password, "/"));
         assert_eq!((answer.status, answer.header("set-cookie")), (401, None), "{name}");
-        assert!(answer.text().contains("E-mail address or password is wrong."), "{name}");
+        assert!(answer.text().contains("Name or password is wrong."), "{name}");
     }
     let evil = fields("\"><script>x</script>@example.org", "x", "//evil.example/");
     let answer = post(&server, "/login/", &[], &evil);
