@@ -70,6 +70,7 @@ fn run_step(world: &mut World, step: &Value, folder: &Path, bound: &mut Bound) -
             out.0.extend(checker.check(&expect, None, bound)?.0);
             return Ok(out);
         }
+        "restore" => return restore(world, step, bound),
         "archive" => world.archive(text("form")?, true, step["user"].as_str())?,
         "unarchive" => world.archive(text("form")?, false, step["user"].as_str())?,
         "delete_form" => world.delete_form(text("form")?)?,
@@ -118,6 +119,42 @@ fn send(world: &World, request: &Value, folder: &Path, bound: &Bound) -> Result<
         "api_key" => client::send(address, &with("Authorization", world.api_key(auth)?)),
         other => bail!("the credentials '{other}' are not known"),
     }
+}
+
+/// A phone restores; its token is remembered under the name that the step gives.
+fn restore(world: &World, step: &Value, bound: &mut Bound) -> Result<Differences> {
+    let user = step["user"].as_str().context("a restore without user")?;
+    let project = world.project_of(user)?;
+    let mut target = format!("/a/{project}/phone/restore/?version=2.0");
+    if let Some(since) = step["since"].as_str() {
+        target.push_str("&since=");
+        target.push_str(bound.get(since).context("a token that no restore gave")?);
+    }
+    let headers = vec![("Cookie".to_owned(), world.session_cookie(user)?)];
+    let request = Request { method: "GET".to_owned(), target, headers, body: Vec::new() };
+    let answer = client::send(world.address()?, &request)?;
+    if answer.status != 200 {
+        bail!("a restore was answered with {}", answer.status);
+    }
+    let payload = String::from_utf8(answer.body)?;
+    let document = roxmltree::Document::parse(&payload)?;
+    let named = |name: &'static str| document.descendants().filter(move |n| n.tag_name().name() == name);
+    if let Some(name) = step["bind_token"].as_str() {
+        let token = named("restore_id").next().and_then(|n| n.text()).context("a restore without token")?;
+        bound.insert(name.to_owned(), token.to_owned());
+    }
+    let mut out = Differences::default();
+    if let Some(expected) = step["expect"]["cases_in_payload"].as_array() {
+        let mut cases: Vec<Value> =
+            named("case").filter_map(|n| n.attribute("case_id")).map(Value::from).collect();
+        cases.sort_by_key(Value::to_string);
+        let mut wanted = expected.clone();
+        wanted.sort_by_key(Value::to_string);
+        if cases != wanted {
+            out.add("cases_in_payload", &wanted.into(), &cases.into());
+        }
+    }
+    Ok(out)
 }
 
 /// Sends requests at once; each again while it gets a status that asks for it.

@@ -310,6 +310,12 @@ impl World {
         Ok(format!("sessionid={token}"))
     }
 
+    /// Name of the project that a user works in.
+    pub fn project_of(&self, name: &str) -> Result<String> {
+        let (_, known) = self.user(name)?;
+        Ok(self.project_named(Some(&known.project))?.name.clone())
+    }
+
     /// `Authorization` with an API key: a fresh one of the user, or the one that is given.
     pub fn api_key(&self, auth: &Value) -> Result<String> {
         let name = auth["user"].as_str().context("credentials without user")?;
