@@ -436,3 +436,51 @@ impl Entry {
         OrderKey { hlc: self.header.hlc, author: self.header.author, digest: self.header.fact_digest() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of docs/formats/changelog.md: whoever writes another reader checks it with these.
+    #[test]
+    fn digests_of_the_documented_example() {
+        let mut payload = vec![1, 0];
+        payload.extend(0..16);
+        payload.extend_from_slice(b"one visit");
+        let payload_digest = Digest(Sha256::digest(&payload).into());
+        let project = ProjectId([0x11; 16]);
+        let mut document = project.0.to_vec();
+        document.extend_from_slice(b"form\0f-1");
+        let mut doc = [0; 16];
+        doc.copy_from_slice(&Sha256::digest(&document)[..16]);
+        let header = EntryHeader {
+            format: 1,
+            flags: 0,
+            lsn: 7,
+            class: 1,
+            kind: 1,
+            project,
+            origin: NodeId([0x33; 16]),
+            origin_seq: 1,
+            prev: Digest([0; 32]),
+            author: NodeId([0x22; 16]),
+            hlc: (1_700_000_000_000 << 16) | 3,
+            wall_ms: 1_700_000_000_123,
+            quality: 0,
+            base_seq: 0,
+            rules: 1 | 1 << 16,
+            doc,
+            payload_len: payload.len() as u32,
+            payload_digest,
+        };
+        let fact = header.fact_digest();
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert_eq!(hex(&payload_digest.0), "1230f3bf2cb8fd1bfd766773355ef86ea1d245db85571ce47e557048a910c60a");
+        assert_eq!(hex(&doc), "b0865b56ac47d7dc6b8081246d19addc");
+        assert_eq!(hex(&fact.0), "0cff2e87d924e3d1f3d17dd990683719c6444affa763713f3c59c326d2853f4d");
+        assert_eq!(hex(&header.entry_digest(&fact).0), "4c19f69be829e1c4ee8c1e872e7437c9ce89a17d4d4deb97d7be02d9346319be");
+        // Where an entry lies, and how it is stored, is no part of what it says.
+        let moved = EntryHeader { lsn: 9, flags: 2, origin: NodeId([1; 16]), ..header };
+        assert_eq!(moved.fact_digest(), fact);
+    }
+}
