@@ -54,6 +54,7 @@ fuzz: tools
 bench: build
 	$(BOLSTER) bench submissions --seconds $(SECONDS) $(BENCH)
 	$(BOLSTER) bench forms
+	$(BOLSTER) bench webapps $(BENCH)
 
 instructions: tools
 	packaging/instructions

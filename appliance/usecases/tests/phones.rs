@@ -5,11 +5,13 @@ use bolster_auth::{Entrance, Password, Permit, RestoreData};
 use bolster_cases::sync::{Link, PhoneCases, SyncCase, apply_block, purge};
 use bolster_env::{Env, OsRandom, SimClock, SimDisk};
 use bolster_model::{CaseId, FormId, SubmissionInfo, Timestamp};
+use bolster_runtime::{Sandbox, UserData};
 use bolster_store::{LogOptions, StoreOptions};
 use bolster_usecases::admin::users::NewUser;
 use bolster_usecases::nouns::{Group, kind};
 use bolster_usecases::restore::{Answer, RestoreError, RestoreRequest, StateHash};
 use bolster_usecases::{Appliance, FormUpload, ServerSettings, SubmissionOutcome, SubmitMode};
+use bolster_xpath::{DataSource, NoHost, NodeId, NodeList};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,6 +144,13 @@ fn open(disk: &SimDisk, clock: &Arc<SimClock>) -> Appliance {
         ..StoreOptions::default()
     };
     Appliance::open(env, Path::new("/data"), options, ServerSettings::default()).expect("opens")
+}
+
+/// How many elements there are below one, itself included.
+fn elements(data: &dyn DataSource, node: NodeId) -> usize {
+    let mut below = NodeList::new();
+    data.all_children(node, &mut below);
+    1 + below.iter().map(|child| elements(data, *child)).sum::<usize>()
 }
 
 impl World {
@@ -341,6 +350,23 @@ impl World {
         assert_eq!(phone.cases, expected, "{context}: left the phone, right a fresh one");
     }
 
+    /// What a browser shows of a user's cases is what a fresh phone has after its purge, values and links included.
+    fn compare_with_browser(&self, user: &str, context: &str) {
+        let phone = Phone { user: user.into(), device: "browser".into(), ..Phone::default() };
+        let mut fresh = Sandbox::new();
+        fresh.apply(&self.restore(&phone).expect(context), &NoHost).expect(context);
+        while fresh.purge().expect(context) > 0 {}
+        let live = self.app.live_data(&self.permit(user), Some(&user.to_lowercase())).expect(context);
+        let all = |data: &Sandbox| -> BTreeMap<String, String> {
+            data.cases().map(|case| (case.case_id.clone(), format!("{case:?}"))).collect()
+        };
+        assert_eq!(all(&live), all(&fresh), "{context}: left the browser, right a fresh phone");
+        assert_eq!(live.user(), fresh.user(), "{context}");
+        let groups =
+            |data: &Sandbox| data.fixture("user-groups").map(|groups| elements(&*groups, groups.root()));
+        assert_eq!(groups(&live), groups(&fresh), "{context}");
+    }
+
     fn power_cut(&mut self) {
         let left = self.disk.image().crash(self.dice.0);
         self.app.close();
@@ -396,6 +422,11 @@ fn live(seed: u64) {
             _ => world.sync(&mut phone, &context),
         }
         phones[who] = phone;
+        for user in ["U", "V"] {
+            if world.dice.roll(3) > 0 {
+                world.compare_with_browser(user, &context);
+            }
+        }
     }
     for phone in &mut phones {
         world.sync(phone, &format!("seed {seed} at the end"));

@@ -475,10 +475,16 @@ mod tests {
         };
         let fact = header.fact_digest();
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        assert_eq!(hex(&payload_digest.0), "1230f3bf2cb8fd1bfd766773355ef86ea1d245db85571ce47e557048a910c60a");
+        assert_eq!(
+            hex(&payload_digest.0),
+            "1230f3bf2cb8fd1bfd766773355ef86ea1d245db85571ce47e557048a910c60a"
+        );
         assert_eq!(hex(&doc), "b0865b56ac47d7dc6b8081246d19addc");
         assert_eq!(hex(&fact.0), "0cff2e87d924e3d1f3d17dd990683719c6444affa763713f3c59c326d2853f4d");
-        assert_eq!(hex(&header.entry_digest(&fact).0), "4c19f69be829e1c4ee8c1e872e7437c9ce89a17d4d4deb97d7be02d9346319be");
+        assert_eq!(
+            hex(&header.entry_digest(&fact).0),
+            "4c19f69be829e1c4ee8c1e872e7437c9ce89a17d4d4deb97d7be02d9346319be"
+        );
         // Where an entry lies, and how it is stored, is no part of what it says.
         let moved = EntryHeader { lsn: 9, flags: 2, origin: NodeId([1; 16]), ..header };
         assert_eq!(moved.fact_digest(), fact);

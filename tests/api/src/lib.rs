@@ -4,6 +4,7 @@
 pub mod apps;
 pub mod client;
 pub mod forms;
+pub mod web;
 
 use bolster_auth::{Administer, EditUsers, Password};
 use bolster_env::Env;

@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod restore;
 mod submissions;
+mod webapps;
 
 use crate::cli::{BenchCommand, BenchName};
 use anyhow::{Context, Result};
@@ -43,6 +44,11 @@ pub fn run(command: &BenchCommand, clock: &dyn Clock) -> Result<(Value, String)>
         BenchName::Locations => {
             let folder = BenchFolder::make(&command.dir)?;
             let report = locations::measure(command, clock, &folder.0)?;
+            Ok((serde_json::to_value(&report)?, report.text()))
+        }
+        BenchName::Webapps => {
+            let folder = BenchFolder::make(&command.dir)?;
+            let report = webapps::measure(command, clock, &folder.0)?;
             Ok((serde_json::to_value(&report)?, report.text()))
         }
         BenchName::Forms => {

@@ -72,6 +72,8 @@ pub enum BenchName {
     Ccz,
     /// 20,000 locations on phones: the first restore, the next phone's, a sync without news
     Locations,
+    /// Apps in a browser: opening, answering and sending forms, lists of 10,000 cases, memory of many people
+    Webapps,
     /// Reading, opening and answering a form, and expressions over many cases
     Forms,
 }

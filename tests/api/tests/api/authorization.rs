@@ -45,6 +45,8 @@ fn expected(info: &RouteInfo) -> Expected {
         Needs::PageApps | Needs::PageUsers | Needs::PageGroups | Needs::PageLocations | Needs::PageTables => {
             row(303, 403, 403, 200)
         }
+        // Of its endpoints this one tells nothing; for the others see `web_apps`.
+        Needs::WebApps => row(200, 200, 200, 200),
         Needs::PageAudit => row(303, 403, 403, 403),
         Needs::ReadForm | Needs::ReadCase => row(401, 403, 403, 200),
         // Readers of reports see files in the browser.
@@ -65,6 +67,7 @@ fn by_session(info: &RouteInfo) -> bool {
         | Needs::PageLocations
         | Needs::PageTables
         | Needs::PageAudit
+        | Needs::WebApps
         | Needs::Nothing
         | Needs::ReadAttachment => true,
         Needs::SubmitIfSecure
@@ -108,6 +111,7 @@ fn every_route_asks_for_what_the_table_says() {
             .replace("{user_id}", &worker)
             .replace("{path}", "suite.xml")
             .replace("{code}", &code)
+            .replace("{endpoint}", "serverup")
             .replace("{class}", "CommCareImage")
             .replace("{media_id}", picture)
             .replace("{name}", "form.xml");

@@ -17,3 +17,4 @@ mod receiver_auth;
 mod restore;
 mod search;
 mod signed;
+mod web_apps;
