@@ -187,7 +187,8 @@ impl App {
 
 /// The namespace of a form: that of the first element of its main instance.
 fn form_namespace(text: &str) -> Option<String> {
-    let document = parse::xml::document(text).ok()?;
+    let mut mended = String::new();
+    let document = parse::xml::document(text, &mut mended).ok()?;
     let model = document.descendants().find(|node| node.has_tag_name_local("model"))?;
     let instance = model.children().find(|node| node.has_tag_name_local("instance"))?;
     let data = instance.children().find(roxmltree::Node::is_element)?;

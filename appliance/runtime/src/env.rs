@@ -60,6 +60,12 @@ impl Scope {
         }
     }
 
+    /// The ids of instances that are declared by a source and have no data.
+    pub(crate) fn waiting_for(&self, source: impl Fn(&str) -> bool) -> Vec<String> {
+        let waiting = |slot: &Slot| matches!(slot, Slot::Nothing(declared) if source(declared));
+        self.slots.iter().filter(|(_, slot, _)| waiting(slot)).map(|(id, ..)| id.to_string()).collect()
+    }
+
     /// The ids of the instances.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().map(|(id, ..)| &**id)
@@ -193,7 +199,7 @@ impl<'x> Env<'x> {
     fn no_instance(&self, expr: &Expr) -> Error {
         let message = format!(
             "Unable to expand reference {}, no appropriate instance in evaluation context",
-            expr.text().replacen("instance('", "instance(", 1).replacen("')", ")", 1)
+            expr.pretty()
         );
         Error::new(Code::Expression(bolster_xpath::Code::MissingInstance), message)
     }

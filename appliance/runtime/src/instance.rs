@@ -38,8 +38,8 @@ pub enum Slot {
     Values(Arc<Vec<String>>),
     /// What people entered into a search.
     Input(Arc<Vec<(String, String)>>),
-    /// Declared, without data.
-    Nothing,
+    /// Declared by this source, without data.
+    Nothing(Arc<str>),
 }
 
 /// Where data is loaded for: an application, or a form without one.
@@ -72,16 +72,16 @@ impl Slot {
             attached(frame, StepKind::Query, id, source, REMOTE)
         } else if source.starts_with(SELECTED) {
             match attached(frame, StepKind::Entities, id, source, SELECTED) {
-                Slot::Nothing => {
+                nothing @ Slot::Nothing(_) => {
                     let chosen = frame.steps.iter().find(|step| step.kind == StepKind::Entities);
-                    chosen.and_then(|step| step.value.clone()).map_or(Slot::Nothing, Slot::Kept)
+                    chosen.and_then(|step| step.value.clone()).map_or(nothing, Slot::Kept)
                 }
                 slot => slot,
             }
         } else if source.starts_with(SEARCH_INPUT) {
             attached(frame, StepKind::Query, id, source, SEARCH_INPUT)
         } else {
-            Slot::Nothing
+            Slot::Nothing(source.into())
         }
     }
 
@@ -120,7 +120,7 @@ impl Slot {
                 let fields = answers.iter().map(|(key, value)| ("field", Some(("name", &**key)), &**value));
                 Some(Arc::new(flat(names, "input", fields)))
             }
-            Slot::Nothing => None,
+            Slot::Nothing(_) => None,
         }
     }
 
@@ -162,9 +162,9 @@ fn attached(frame: &Frame, kind: StepKind, id: &str, source: &str, prefix: &str)
         let longer = format!("{source}/{id}");
         let found =
             all().find(|data| data.reference() == longer).or_else(|| all().find(|data| data.id() == id));
-        return found.map_or(Slot::Nothing, Attached::slot);
+        return found.map_or(Slot::Nothing(source.into()), Attached::slot);
     }
-    Slot::Nothing
+    Slot::Nothing(source.into())
 }
 
 fn values_tree(names: &Names, values: &[String]) -> Tree {
@@ -225,7 +225,8 @@ pub fn session(
 
 /// The results of a search as a data source. With the case template, properties nobody has are blank.
 pub fn results_source(body: &str, case_template: bool, names: &Names) -> Result<Source, Error> {
-    let document = crate::parse::xml::document(body)?;
+    let mut mended = String::new();
+    let document = crate::parse::xml::document(body, &mut mended)?;
     let tree = crate::parse::tree::tree(document.root_element(), names);
     Ok(match case_template {
         true => Arc::new(crate::results::CaseResults::new(tree)),

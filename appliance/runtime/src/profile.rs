@@ -28,7 +28,8 @@ pub struct Profile {
 impl Profile {
     /// Reads a profile.
     pub fn parse(text: &str) -> Result<Profile, Error> {
-        let document = xml::document(text)?;
+        let mut mended = String::new();
+        let document = xml::document(text, &mut mended)?;
         let root = document.root_element();
         if name(root) != "profile" {
             return Err(Error::package(format!("Expected a <profile>, found {}", xml::place(root))));

@@ -52,6 +52,14 @@ impl Expr {
         &self.text
     }
 
+    /// The path it is, as error texts show it; the text of what is no path.
+    pub fn pretty(&self) -> String {
+        match &self.ast.kind {
+            Kind::Path(path) => crate::pretty::path(path, None, &self.names),
+            _ => self.text.to_string(),
+        }
+    }
+
     /// The table its names are interned in.
     pub fn names(&self) -> &Names {
         &self.names

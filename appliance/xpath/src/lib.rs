@@ -29,6 +29,7 @@ mod lexer;
 mod names;
 mod parser;
 mod plan;
+mod pretty;
 mod references;
 mod source;
 mod tree;

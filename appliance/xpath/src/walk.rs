@@ -387,25 +387,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     fn describe(&self, path: &Path, base: Option<String>) -> String {
-        let mut out = match (&path.start, base) {
-            (_, Some(base)) => base,
-            (Start::Instance(id), None) => format!("instance({id})"),
-            (Start::Root, None) => String::new(),
-            (Start::Context | Start::Original, None) => ".".repeat(usize::from(path.steps.is_empty())),
-        };
-        for step in &path.steps {
-            if !out.is_empty() || matches!(path.start, Start::Root) {
-                out.push('/');
-            }
-            if step.attribute {
-                out.push('@');
-            }
-            match step.name {
-                Some(name) => out.push_str(&self.names.text(name)),
-                None => out.push('*'),
-            }
-        }
-        out
+        crate::pretty::path(path, base, self.names)
     }
 
     fn no_such_path(

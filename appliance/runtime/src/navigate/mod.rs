@@ -101,6 +101,8 @@ pub struct Navigator<'x> {
     /// The menus on the way.
     pub persistent: PersistentState,
     entity_screens: HashMap<String, Rc<RefCell<EntityScreen>>>,
+    /// More selections follow: lists met now are passed.
+    passing: bool,
     dropped: Vec<Search>,
 }
 
@@ -119,6 +121,7 @@ impl<'x> Navigator<'x> {
             selections: Vec::new(),
             persistent: PersistentState::new(cx.app.profile.is_on("cc-persistent-menu")),
             entity_screens: HashMap::new(),
+            passing: false,
             dropped: Vec::new(),
             cx,
         }
@@ -157,7 +160,8 @@ impl<'x> Navigator<'x> {
                     if let Some(known) = self.entity_screens.get(&key) {
                         return Ok(Some(Screen::Entity(known.clone())));
                     }
-                    let screen = EntityScreen::new(datum, &self.session, self.cx)?;
+                    let mut screen = EntityScreen::new(datum, &self.session, self.cx)?;
+                    screen.has_rows = !self.passing;
                     let screen = Rc::new(RefCell::new(screen));
                     self.entity_screens.insert(key, screen.clone());
                     return Ok(Some(Screen::Entity(screen)));
@@ -388,7 +392,9 @@ impl<'x> Navigator<'x> {
         };
         let mut notice = None;
         let mut next = None;
-        match self.replay(selections, options, &mut notice) {
+        let replayed = self.replay(selections, options, &mut notice);
+        self.passing = false;
+        match replayed {
             Ok(Replayed::At(screen)) => next = screen,
             Ok(Replayed::Done(outcome)) => return Ok((outcome, notice)),
             Err(error) if error.code == Code::Session => {
@@ -411,6 +417,7 @@ impl<'x> Navigator<'x> {
         let mut next = None;
         for (at, selection) in selections.iter().enumerate() {
             let confirmed = options.confirmed.is_some_and(|known| known(&selections[..=at]));
+            self.passing = at + 1 < selections.len();
             if !self.handle(next.take(), selection, confirmed, true, options)? {
                 let message = format!("Overflowed selections with selection {selection} at index {}", at + 1);
                 *notice = Some(Notice { message: Some(message), error: true, tag: "selection" });

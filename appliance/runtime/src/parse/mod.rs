@@ -53,7 +53,8 @@ fn instance(node: Node<'_, '_>) -> InstanceRef {
 
 /// Reads a suite.
 pub fn suite(text: &str, names: &Names) -> Result<Suite, Error> {
-    let document = xml::document(text)?;
+    let mut mended = String::new();
+    let document = xml::document(text, &mut mended)?;
     let parser = Parser { names };
     let mut suite = Suite::default();
     for node in elements(document.root_element()) {

@@ -27,6 +27,15 @@ fn trimmed(node: Node<'_, '_>) -> String {
     text_of(node).trim().to_owned()
 }
 
+/// An element as error texts show it: forms are written with a prefix for every namespace but their own.
+fn source(node: Node<'_, '_>) -> String {
+    let of_form = node.document().root_element().tag_name().namespace().is_some();
+    match node.tag_name().namespace() {
+        Some(namespace) if of_form => format!("<n0:{}> tag in namespace: {namespace}", name(node)),
+        _ => format!("<{}>", name(node)),
+    }
+}
+
 impl Sandbox {
     pub(super) fn case_block(
         &mut self,
@@ -37,7 +46,7 @@ impl Sandbox {
         changes.blocks += 1;
         let needed = |key: &str, id: &str| match attribute(node, key) {
             Some(value) if !value.is_empty() => Ok(value),
-            _ => Err(broken(format!("The {key} attribute of a <case> {id} wasn't set."))),
+            _ => Err(broken(format!("The {key} attribute of a <case> {id} wasn't set. Source: {}", source(node)))),
         };
         let id = needed("case_id", "")?;
         let modified = needed("date_modified", id)?;

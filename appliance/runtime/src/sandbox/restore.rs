@@ -18,7 +18,8 @@ impl Sandbox {
     /// Bounds: time and memory grow with the payload.
     /// Errors: [`Code::Data`] with the element that cannot be used.
     pub fn apply(&mut self, text: &str, host: &dyn Host) -> Result<Changes, Error> {
-        let document = xml::document(text).map_err(|e| Error::new(Code::Data, e.message))?;
+        let mut mended = String::new();
+        let document = xml::document(text, &mut mended).map_err(|e| Error::new(Code::Data, e.message))?;
         let mut changes = Changes::default();
         let mut schemas: Vec<(String, Vec<String>)> = Vec::new();
         let mut pending = vec![document.root_element()];

@@ -37,6 +37,9 @@ pub struct EntityScreen {
     pub shows_detail: bool,
     /// The id of the list of chosen values.
     pub kept: Option<String>,
+    /// Its rows are shown. A list that was only passed on the way comes back without rows when the way ends there after
+    /// all; clients have always seen it so.
+    pub has_rows: bool,
     nodes: Option<Rc<Found>>,
     pending: Option<usize>,
     selected: Option<String>,
@@ -73,6 +76,7 @@ impl EntityScreen {
             auto_launch: None,
             shows_detail: false,
             kept: None,
+            has_rows: true,
             nodes: None,
             pending: None,
             selected: None,

@@ -441,6 +441,9 @@ pub fn page_of(
     cx: &Cx<'_>,
     options: &ListOptions<'_>,
 ) -> Result<Page, Error> {
+    if !screen.has_rows {
+        return Ok(Page::default());
+    }
     let found = screen.found(cx)?;
     let env = Env::new(cx, &screen.scope);
     rows(detail, &found.nodes, super::entity::located(&env, &found), &env, options)

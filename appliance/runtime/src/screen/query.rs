@@ -8,7 +8,7 @@ use bolster_xpath::{NodeRef, Value, dates};
 use super::best_title;
 use crate::env::{Cx, Env, Scope};
 use crate::error::{Code, Error};
-use crate::instance::Slot;
+use crate::instance::{SEARCH_INPUT, Slot};
 use crate::request;
 use crate::session::{Attached, Session, Step, StepKind};
 use crate::suite::{Datum, Itemset, Query, QueryPrompt};
@@ -140,7 +140,12 @@ impl QueryScreen {
         let mut scope = Scope::clone(&self.scope);
         let inputs = Arc::new(self.inputs()?);
         scope.add(&format!("search-input:{}", self.datum.id), Slot::Input(inputs.clone()));
-        scope.add("search-input", Slot::Input(inputs));
+        scope.add("search-input", Slot::Input(inputs.clone()));
+        let own = format!("{SEARCH_INPUT}/{}", self.datum.id);
+        let waiting: Vec<String> = scope.waiting_for(|source| source == own || source == SEARCH_INPUT);
+        for id in waiting {
+            scope.add(&id, Slot::Input(inputs.clone()));
+        }
         Ok(scope)
     }
 
