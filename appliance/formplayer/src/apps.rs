@@ -97,7 +97,7 @@ impl Formplayer {
             Some(data) => data,
             None if new && !preview => {
                 restored = true;
-                call.host.data(account, Need::Sync { purge: true }).inspect_err(|_| {
+                call.host.data(account, Need::Sync { purge: false }).inspect_err(|_| {
                     lock(&user.installed).remove(&id);
                 })?
             }

@@ -173,6 +173,8 @@ impl Formplayer {
             let scope = navigator.session.scope(cx).map_err(|error| fault(error, trip.world))?;
             Ok(Reply::of(&json!({
                 "appId": trip.opened.id,
+                "shouldRequestLocation": false,
+                "shouldWatchLocation": false,
                 "autoCompletableItems": completions(scope.ids()),
                 "recentXPathQueries": self.recent(&account, MENU),
             })))

@@ -76,7 +76,7 @@ impl Fault {
         if let Fault::Outside(Failure::Retry { message, done, total, retry_after }) = self {
             let body = json!({
                 "exception": message, "status": "retry", "done": done, "total": total, "retryAfter": retry_after,
-                "url": url,
+                "url": url, "type": null, "statusCode": 0,
             });
             return Reply { status: 202, json: body.to_string() };
         }

@@ -48,6 +48,8 @@ impl Cx<'_> {
 /// The instances within reach of some expressions. Data is loaded when it is first asked for.
 #[derive(Clone, Default)]
 pub struct Scope {
+    /// The value of `here()`, where it is none of the world's business.
+    pub(crate) here: Option<&'static str>,
     pub(crate) slots: Vec<(Box<str>, Slot, OnceCell<Option<Source>>)>,
 }
 
@@ -282,7 +284,10 @@ impl Handler for Env<'_> {
                 let day = (local.div_euclid(86_400_000) + 4).rem_euclid(7) + 1;
                 Ok(Value::text(day.to_string()))
             }
-            _ => Ok(Value::text(self.cx.world.here())),
+            _ => Ok(match self.scope.here {
+                Some(here) => Value::text(here),
+                None => Value::text(self.cx.world.here()),
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bolster_xpath::{DataSource, Datum, Names, NodeId, Tree};
+use bolster_xpath::{DataSource, Datum, Names, NodeId, Tree, TreeFlags};
 
 use crate::app::App;
 use crate::env::Cx;
@@ -118,7 +118,12 @@ impl Slot {
             Slot::Values(values) => Some(Arc::new(values_tree(names, values))),
             Slot::Input(answers) => {
                 let fields = answers.iter().map(|(key, value)| ("field", Some(("name", &**key)), &**value));
-                Some(Arc::new(flat(names, "input", fields)))
+                let mut tree = flat(names, "input", fields);
+                // What nobody entered is blank, and no mistake.
+                let shape = tree.append(tree.root(), names.intern("field"));
+                tree.add_attribute(shape, names.intern("name"));
+                tree.set_flags(shape, TreeFlags::TEMPLATE, true);
+                Some(Arc::new(tree))
             }
             Slot::Nothing(_) => None,
         }

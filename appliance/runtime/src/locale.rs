@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Code, Error};
+use crate::parse::xml::trim;
 
 /// The language that every application has.
 pub const DEFAULT: &str = "default";
@@ -75,6 +76,7 @@ impl Locales {
 
 /// One line of a file: `#` begins a comment unless it is written `\#`; `\n` is a line break.
 fn entry(line: &str) -> Option<(String, String)> {
+    let line = trim(line);
     let mut end = line.len();
     let bytes = line.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
@@ -84,8 +86,8 @@ fn entry(line: &str) -> Option<(String, String)> {
         }
     }
     let (key, value) = line[..end].split_once('=')?;
-    let value = value.trim().replace("\\#", "#").replace("\\n", "\n");
-    let key = key.trim().replace("\\#", "#");
+    let value = value.replace("\\#", "#").replace("\\n", "\n");
+    let key = key.replace("\\#", "#");
     (!value.is_empty()).then_some((key, value))
 }
 
@@ -125,7 +127,7 @@ mod tests {
         locales.add("default", "a=one\n# nothing\nb=two\\nlines # note\nc=\nd=a=b\ne=\\#1");
         locales.add("en", "a=eins");
         assert_eq!(locales.get("en", "a"), Some("eins"));
-        assert_eq!(locales.get("en", "b"), Some("two\nlines"));
+        assert_eq!(locales.get("en", "b"), Some("two\nlines "));
         assert_eq!(locales.get("en", "c"), None);
         assert_eq!(locales.get("xx", "d"), Some("a=b"));
         assert_eq!(locales.get("en", "e"), Some("#1"));

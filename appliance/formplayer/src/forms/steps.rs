@@ -127,6 +127,9 @@ pub(super) fn next_event(form: &mut OpenForm, world: &RequestWorld<'_>) -> Resul
         event.output = Some(form.session.submission(&host)?);
     }
     let mut body = navigation(form, false, false);
+    if index == FormIndex::End {
+        body.set("currentIndex", "-1");
+    }
     body.write("event", text(&event));
     body.set("status", "accepted");
     Ok(body)
@@ -168,7 +171,7 @@ impl Formplayer {
         self.with_form(call, request, true, |form, world| {
             if !form.session.set_language(&language) {
                 return Err(Fault::Other(format!(
-                    "Attempted to change to a locale not available: {language}"
+                    "Attempted to set to a locale that is not defined. Attempted Locale: {language}"
                 )));
             }
             form.record.language = Some(language.clone());

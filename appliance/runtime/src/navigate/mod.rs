@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::request;
 use crate::screen::{EntityScreen, MenuScreen, QueryScreen, Screen, USE_SELECTED_VALUES, best_title};
 use crate::session::{Attached, Needed, Session, Step};
-use crate::world::{Claim, Search};
+use crate::world::Search;
 
 pub use persistent::{PersistentItem, PersistentMenu, PersistentState};
 
@@ -367,12 +367,10 @@ impl<'x> Navigator<'x> {
             parameters.push(("commcare_login_as".to_owned(), user.clone()));
         }
         parameters.extend(request::parameters(&post.data, &Env::new(self.cx, &scope), &[])?);
-        let claim = self.cx.world.post(&post.url, &parameters)?;
+        // Lists passed on the way stay as they were, whatever it changed.
+        self.cx.world.post(&post.url, &parameters)?;
         if let Some(step) = self.session.frame.steps.last_mut() {
             step.posted = true;
-        }
-        if claim == Claim::Changed {
-            self.entity_screens.clear();
         }
         Ok(())
     }

@@ -16,7 +16,22 @@ impl Navigator<'_> {
         };
         self.reset();
         let options = Options { ignore_relevancy: !respect_relevancy, ..Options::default() };
-        let mut screen = self.next_screen(&options)?;
+        // Lists have rows from the last step of the frame on.
+        self.passing = true;
+        let mut processed = 0;
+        let walked = self.walk_frame(&steps, &options, respect_relevancy, &mut processed);
+        self.passing = false;
+        walked
+    }
+
+    fn walk_frame(
+        &mut self,
+        steps: &[Step],
+        options: &Options<'_>,
+        respect_relevancy: bool,
+        processed: &mut usize,
+    ) -> Result<Option<Screen>, Error> {
+        let mut screen = self.next_screen(options)?;
         while let Some(current) = screen.clone() {
             let mut input = None;
             match &current {
@@ -26,12 +41,14 @@ impl Navigator<'_> {
                         && let [only] = choices
                     {
                         self.session.set_command(self.cx.app, only.command());
-                        screen = self.next_screen(&options)?;
+                        screen = self.next_screen(options)?;
                         continue;
                     }
                     for (at, item) in choices.iter().enumerate() {
-                        if steps.iter().any(|step| step.id == item.command()) {
+                        for _ in steps.iter().filter(|step| step.id == item.command()) {
                             input = Some(at.to_string());
+                            *processed += 1;
+                            self.passing = *processed != steps.len();
                         }
                     }
                 }
@@ -43,14 +60,16 @@ impl Navigator<'_> {
                         && list.contains(value, self.cx)?
                     {
                         input = Some(value.to_owned());
+                        *processed += 1;
+                        self.passing = *processed != steps.len();
                     }
                     list.evaluate_auto_launch(input.as_deref().unwrap_or_default(), self.cx)?;
                     if list.skip
                         && let Some(input) = &input
                     {
                         drop(list);
-                        self.handle(Some(current.clone()), input, true, false, &options)?;
-                        screen = self.next_screen(&options)?;
+                        self.handle(Some(current.clone()), input, true, false, options)?;
+                        screen = self.next_screen(options)?;
                         continue;
                     }
                 }
@@ -64,15 +83,15 @@ impl Navigator<'_> {
                     let results = self.cx.world.search(&search, false)?;
                     query.finish(search, results, &mut self.session, self.cx)?;
                     drop(query);
-                    screen = self.next_screen(&options)?;
+                    screen = self.next_screen(options)?;
                     continue;
                 }
                 Screen::Post(_) => {}
             }
             let Some(input) = input else { break };
-            self.handle(Some(current), &input, true, false, &options)?;
+            self.handle(Some(current), &input, true, false, options)?;
             self.selections.push(input);
-            screen = self.next_screen(&options)?;
+            screen = self.next_screen(options)?;
         }
         Ok(screen)
     }

@@ -26,7 +26,7 @@ impl Parser<'_> {
                 "form" if kind == "view" => {
                     return Err(Error::package(format!("A <view> has no form: {}", xml::place(child))));
                 }
-                "form" => form = Some(xml::text_of(child).trim().into()),
+                "form" => form = Some(xml::trim(&xml::text_of(child)).into()),
                 "command" => {
                     command = attribute(child, "id").unwrap_or_default();
                     display = self.shown(child)?;

@@ -59,7 +59,7 @@ impl Parser<'_> {
     fn value(&self, node: Node<'_, '_>) -> Result<StepValue, Error> {
         Ok(match self.optional(node, "value")? {
             Some(expr) => StepValue::Expression(expr),
-            None => StepValue::Literal(xml::text_of(node).trim().into()),
+            None => StepValue::Literal(xml::trim(&xml::text_of(node)).into()),
         })
     }
 

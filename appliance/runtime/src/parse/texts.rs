@@ -17,7 +17,7 @@ impl Parser<'_> {
         let mut literal = String::new();
         for child in node.children() {
             if child.is_text() {
-                literal.push_str(child.text().unwrap_or_default().trim());
+                literal.push_str(xml::trim(child.text().unwrap_or_default()));
                 continue;
             }
             if !child.is_element() {
@@ -27,6 +27,7 @@ impl Parser<'_> {
             match name(child) {
                 "xpath" => parts.push(self.computed(child)?),
                 "locale" => parts.push(self.locale(child)?),
+                "value" => parts.push(self.text(child)?),
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 use bolster_xpath::{DataSource, Datum, Names, NodeId, Tree};
 use roxmltree::Node;
 
-use super::xml::{elements, text_of};
+use super::xml::{elements, text_of, trim};
 
 /// Copies an element with everything below it.
 pub fn tree(root: Node<'_, '_>, names: &Names) -> Tree {
@@ -21,7 +21,7 @@ pub fn tree(root: Node<'_, '_>, names: &Names) -> Tree {
             pending.push((child, id));
         }
         if leaf {
-            tree.set(at, Datum::text(text_of(node).trim()));
+            tree.set(at, Datum::text(trim(&text_of(node))));
         }
     }
     tree

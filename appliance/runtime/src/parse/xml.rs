@@ -101,6 +101,12 @@ pub fn text_of(node: Node<'_, '_>) -> String {
     node.children().filter(Node::is_text).filter_map(|c| c.text()).collect()
 }
 
+/// Text without what has always counted as space around it: everything up to U+0020, and nothing above, so that a
+/// no-break space stays.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c <= ' ')
+}
+
 /// `<what> at line n` for messages.
 pub fn place(node: Node<'_, '_>) -> String {
     let position = node.document().text_pos_at(node.range().start);

@@ -5,7 +5,7 @@ use roxmltree::Node;
 
 use super::Sandbox;
 use crate::error::{Code, Error};
-use crate::parse::xml::{attribute, elements, name, text_of};
+use crate::parse::xml::{self, attribute, elements, name, text_of};
 
 /// Characters that type, owner, name and external id may have.
 const LENGTH_MAX: usize = 255;
@@ -24,7 +24,7 @@ fn broken(message: String) -> Error {
 }
 
 fn trimmed(node: Node<'_, '_>) -> String {
-    text_of(node).trim().to_owned()
+    xml::trim(&text_of(node)).to_owned()
 }
 
 /// An element as error texts show it: forms are written with a prefix for every namespace but their own.

@@ -29,12 +29,12 @@ impl Sandbox {
                 "balance" | "transfer" => self.ledger_block(node)?,
                 "Registration" => self.registration(node),
                 "Sync" if xml::child(node, "restore_id").is_some() => {
-                    self.token = xml::child(node, "restore_id").map(|id| text_of(id).trim().to_owned());
+                    self.token = xml::child(node, "restore_id").map(|id| xml::trim(&text_of(id)).to_owned());
                 }
                 "schema" => {
                     if let Some(id) = attribute(node, "id") {
                         let keys = node.descendants().filter(|n| n.is_element() && name(*n) == "index");
-                        schemas.push((id.to_owned(), keys.map(|n| text_of(n).trim().to_owned()).collect()));
+                        schemas.push((id.to_owned(), keys.map(|n| xml::trim(&text_of(n)).to_owned()).collect()));
                     }
                 }
                 "fixture" => self.fixture_block(node, &schemas),
@@ -48,7 +48,7 @@ impl Sandbox {
     }
 
     fn registration(&mut self, node: Node<'_, '_>) {
-        let text = |key: &str| xml::child(node, key).map(|child| text_of(child).trim().to_owned());
+        let text = |key: &str| xml::child(node, key).map(|child| xml::trim(&text_of(child)).to_owned());
         let mut user = UserRecord {
             username: text("username").unwrap_or_default(),
             user_id: text("uuid").unwrap_or_default(),

@@ -16,6 +16,8 @@ use crate::suite::{Datum, EntityDatum};
 
 /// What a client sends instead of the id of a list.
 pub const USE_SELECTED_VALUES: &str = "use_selected_values";
+/// Where lists are looked at, as clients have always seen it: their rows never depend on where the client is.
+const LIST_PLACE: &str = "-23.56 -46.66 0.0 10.0";
 /// How the choice of an action begins.
 const ACTION: &str = "action ";
 
@@ -67,9 +69,11 @@ impl EntityScreen {
             ))
         })?;
         let detail = cx.app.detail(short).map_err(|e| Error::session(e.message))?.clone();
+        let mut scope = session.scope(cx)?;
+        scope.here = Some(LIST_PLACE);
         Ok(EntityScreen {
             detail,
-            scope: Rc::new(session.scope(cx)?),
+            scope: Rc::new(scope),
             datum,
             query: None,
             skip: false,

@@ -318,9 +318,9 @@ fn midnight(at: Timestamp) -> i64 {
 /// Text as it comes out of a payload: without what XML cannot hold and without space around it.
 fn as_read(text: &str) -> String {
     let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    let trimmed = text.trim();
+    let trimmed = text.trim_matches(|c: char| c <= ' ');
     match trimmed.chars().all(fits) {
         true => trimmed.to_owned(),
-        false => trimmed.chars().filter(|c| fits(*c)).collect::<String>().trim().to_owned(),
+        false => trimmed.chars().filter(|c| fits(*c)).collect::<String>().trim_matches(|c: char| c <= ' ').to_owned(),
     }
 }
