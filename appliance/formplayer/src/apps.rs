@@ -45,6 +45,9 @@ pub(crate) fn policy(app: Option<&App>, aggressive: bool) -> Need {
     Need::Any { older_than_ms, unknown_is_old: false }
 }
 
+/// Longest name of a time zone.
+const ZONE_LEN_MAX: usize = 64;
+
 impl Formplayer {
     /// The application of an id as it is now.
     pub(crate) fn app(
@@ -95,12 +98,6 @@ impl Formplayer {
         let new = lock(&user.installed).insert(id.clone());
         let data = match data {
             Some(data) => data,
-            None if new && !preview => {
-                restored = true;
-                call.host.data(account, Need::Sync { purge: false }).inspect_err(|_| {
-                    lock(&user.installed).remove(&id);
-                })?
-            }
             None => call.host.data(account, policy(Some(&app), aggressive))?,
         };
         if restored {
@@ -122,8 +119,14 @@ impl Formplayer {
             RequestWorld::new(call.host, account, opened.user.results.clone(), names, opened.data.clone());
         world.location = request.text("geo_location").filter(|text| !text.is_empty());
         world.offset_ms = client_offset(request);
+        world.zone = client_zone(request);
         world
     }
+}
+
+/// The client's time zone by name, if it said one.
+pub(crate) fn client_zone(request: &Request) -> Option<String> {
+    request.text("tz_from_browser").filter(|zone| !zone.is_empty() && zone.len() <= ZONE_LEN_MAX)
 }
 
 /// The client's offset from UTC: -1 stands for none.

@@ -224,5 +224,28 @@ impl Formplayer {
 
 /// What can be typed into an expression.
 fn completions<'i>(instances: impl Iterator<Item = &'i str>) -> Vec<Json> {
-    instances.map(|id| json!({"type": "Instance", "value": format!("instance('{id}')")})).collect()
+    let function = |name: &&str| json!({"type": "Function", "value": format!("{name}()"), "label": name});
+    let instance = |id: &str| {
+        let below = match id {
+            "casedb" => "casedb/case",
+            "commcaresession" => "session",
+            _ => "",
+        };
+        json!({"type": "Instance", "value": format!("instance('{id}')/{below}"), "label": id})
+    };
+    FUNCTIONS.iter().map(function).chain(instances.map(instance)).collect()
 }
+
+/// The functions that are offered while an expression is typed.
+const FUNCTIONS: [&str; 75] = [
+    "abs", "acos", "asin", "atan", "atan2", "boolean", "boolean-from-string", "ceiling", "checklist",
+    "checksum", "closest-point-on-polygon", "coalesce", "concat", "cond", "contains", "cos", "count",
+    "count-selected", "date", "decrypt-string", "depend", "distance", "distinct-values", "double",
+    "encrypt-string", "ends-with", "exp", "false", "floor", "format-date", "format-date-for-calendar",
+    "id-compress", "if", "index-of", "int", "is-point-inside-polygon", "join", "join-chunked",
+    "json-property", "log", "log10", "lower-case", "max", "min", "not", "now", "number", "pi", "position",
+    "pow", "random", "regex", "replace", "round", "selected", "selected-at", "sin", "sleep", "sort",
+    "sort-by", "sqrt", "starts-with", "string", "string-length", "substr", "substring-after",
+    "substring-before", "sum", "tan", "today", "translate", "true", "upper-case", "uuid",
+    "weighted-checklist",
+];

@@ -117,7 +117,8 @@ impl Formplayer {
             return Ok(());
         }
         let (Some(domain), Some(username)) = (request.text("domain"), request.text("username")) else {
-            return Ok(());
+            // What is about a form says by it whose it is.
+            return if request.session_id().is_some() { Ok(()) } else { Err(Fault::Forbidden) };
         };
         let own = caller.domains.contains(&domain) && caller.username == username;
         if own { Ok(()) } else { Err(Fault::Forbidden) }

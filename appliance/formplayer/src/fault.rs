@@ -84,14 +84,21 @@ impl Fault {
         body.insert("exception".into(), Json::String(self.sentence()));
         body.insert("status".into(), "error".into());
         body.insert("url".into(), url.into());
-        let html = matches!(self, Fault::Html(_)) || self.is_missing_table();
+        let html = matches!(self, Fault::Html(_)) || self.missing_table().is_some();
         body.insert("type".into(), if html { "html" } else { "text" }.into());
         body.insert("statusCode".into(), if matches!(self, Fault::NotFound(_)) { 404 } else { 0 }.into());
         Reply { status: 200, json: Json::Object(body).to_string() }
     }
 
-    fn is_missing_table(&self) -> bool {
-        false
+    /// The reference of a lookup table that the project should have given to the user, and does not.
+    fn missing_table(&self) -> Option<String> {
+        let Fault::Runtime(error) = self else { return self.missing_table_of_form() };
+        (error.code == Code::Instance).then(|| table_in(&error.message)).flatten()
+    }
+
+    fn missing_table_of_form(&self) -> Option<String> {
+        let Fault::Form(error) = self else { return None };
+        table_in(&error.message).filter(|_| error.message.contains("lookup table"))
     }
 
     fn sentence(&self) -> String {
@@ -104,7 +111,21 @@ impl Fault {
                  group. Please contact your supervisor."
                     .into()
             }
-            fault => fault.message(),
+            fault => match fault.missing_table() {
+                Some(table) => format!(
+                    "Unable to load lookup table: {} ({table})<br>\nPlease go to Home \u{2192} Settings \u{2192} 'Clear \
+                     user data' and then 'Sync user data'.<br>\nIf the issue persists please contact CommCare \
+                     Support.\n",
+                    table.rsplit(':').next().unwrap_or_default()
+                ),
+                None => fault.message(),
+            },
         }
     }
+}
+
+/// A reference to a lookup table in a text.
+fn table_in(text: &str) -> Option<String> {
+    let from = text.find("jr://fixture/item-list:")?;
+    text[from..].split(|c: char| c.is_whitespace() || c == ')').next().map(str::to_owned)
 }

@@ -120,6 +120,11 @@ pub trait Host {
     /// Offset from UTC in milliseconds at an instant.
     fn offset_ms(&self, zone: Zone, utc_ms: i64) -> i64;
 
+    /// Offset from UTC in milliseconds of a time zone by its name, such as `Africa/Nairobi`; nothing if there is none.
+    fn named_offset_ms(&self, _zone: &str, _utc_ms: i64) -> Option<i64> {
+        None
+    }
+
     /// A number in [0, 1).
     fn random(&self) -> f64;
 

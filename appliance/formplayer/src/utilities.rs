@@ -82,17 +82,16 @@ impl Formplayer {
             }
         };
         for diagnostic in &diagnostics {
-            if diagnostic.severity == Severity::Error && fatal.is_some() {
-                continue;
-            }
             problems.push(json!({
                 "type": diagnostic.problem.as_str(), "message": diagnostic.message, "fatal": false,
             }));
         }
         let mut out = json!({"validated": fatal.is_none(), "problems": problems});
         if let Some(fatal) = fatal {
-            out["fatal_error"] = Json::from(fatal.to_string());
-            out["fatal_error_expected"] = Json::Bool(true);
+            // Questions without their place in the data are told in a list.
+            let listed = fatal.message.contains("bound to non-existent node");
+            out["fatal_error"] = format!("{}{}", fatal.message, if listed { "\n" } else { "" }).into();
+            out["fatal_error_expected"] = false.into();
         }
         Ok(Reply::of(&out))
     }

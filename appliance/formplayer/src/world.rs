@@ -27,6 +27,8 @@ pub struct RequestWorld<'w> {
     pub location: Option<String>,
     /// The client's offset from UTC, if it said one.
     pub offset_ms: Option<i64>,
+    /// The client's time zone by name, if it said one; it knows summer time, which the offset does not.
+    pub zone: Option<String>,
     data: RefCell<Arc<dyn UserData>>,
     synced: Cell<bool>,
     asked_here: Cell<bool>,
@@ -49,6 +51,7 @@ impl<'w> RequestWorld<'w> {
             names,
             location: None,
             offset_ms: None,
+            zone: None,
             data: RefCell::new(data),
             synced: Cell::new(false),
             asked_here: Cell::new(false),
@@ -86,8 +89,9 @@ impl XPathHost for RequestWorld<'_> {
     }
 
     fn offset_ms(&self, zone: Zone, utc_ms: i64) -> i64 {
+        let named = || self.host.named_offset_ms(self.zone.as_deref()?, utc_ms);
         match (zone, self.offset_ms) {
-            (Zone::User, Some(offset)) => offset,
+            (Zone::User, Some(offset)) => named().unwrap_or(offset),
             (zone, _) => self.host.offset_ms(zone, utc_ms),
         }
     }
@@ -144,6 +148,13 @@ impl World for RequestWorld<'_> {
         }
         self.refresh(Need::Sync { purge: false }).map_err(|failure| self.failed(failure))?;
         Ok(Claim::Changed)
+    }
+
+    fn forget(&self, search: &Search) {
+        let mut key = search.clone();
+        key.parameters.sort();
+        let same = |known: &Search| known.url == key.url && known.parameters == key.parameters;
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).retain(|known, _| !same(known));
     }
 
     fn list(&self, id: &str) -> Option<Arc<Vec<String>>> {

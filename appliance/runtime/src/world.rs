@@ -72,6 +72,9 @@ pub trait World: Host {
     /// The results of a search, remembered from before unless they must be `fresh`.
     fn search(&self, search: &Search, fresh: bool) -> Result<Source, Error>;
 
+    /// Nobody needs the results of a search any more.
+    fn forget(&self, _search: &Search) {}
+
     /// Sends the post of an entry.
     fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<Claim, Error>;
 

@@ -44,8 +44,9 @@ fn group_by_name(source: &dyn DataSource, nodes: &mut NodeList) {
 impl<'a> Evaluator<'_, 'a> {
     fn main(&self, path: &'a Path) -> Result<&'a dyn DataSource, Error> {
         self.context.main.ok_or_else(|| {
+            let above = if matches!(path.start, Start::Context | Start::Original) { "/" } else { "" };
             Error::generic(format!(
-                "Cannot evaluate the reference [{}] in the current evaluation context. \
+                "Cannot evaluate the reference [{above}{}] in the current evaluation context. \
                  No default instance has been declared!",
                 self.describe(path, None)
             ))

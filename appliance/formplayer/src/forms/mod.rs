@@ -126,6 +126,7 @@ impl Formplayer {
         let results = self.user(account).results.clone();
         let mut world = RequestWorld::new(call.host, account, results, names, data);
         world.offset_ms = crate::apps::client_offset(request);
+        world.zone = crate::apps::client_zone(request);
         Ok(world)
     }
 

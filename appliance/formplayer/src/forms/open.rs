@@ -177,6 +177,7 @@ impl Formplayer {
         let mut world =
             crate::world::RequestWorld::new(call.host, &account, results, Default::default(), data);
         world.offset_ms = crate::apps::client_offset(request);
+        world.zone = crate::apps::client_zone(request);
         let facts = request.get("session-data");
         let empty = Map::new();
         let members = facts.as_object().unwrap_or(&empty);

@@ -330,6 +330,7 @@ fn entities(
         if trip.call.caller.has(SPLIT_TOGGLE) {
             let mut inner = Body::base();
             prompts(&mut inner, cx, &query)?;
+            inner.set("locales", cx.app.locales.languages().collect::<Vec<_>>());
             body.write("queryResponse", inner.text());
         }
     }

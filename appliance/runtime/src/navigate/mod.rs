@@ -340,11 +340,9 @@ impl<'x> Navigator<'x> {
         }
         let mut parameters = query.parameters(default, self.cx)?;
         if let Some(given) = given {
-            for (key, value) in &given.extras {
-                if !parameters.iter().any(|(known, _)| known == key)
-                    || given.extras.iter().any(|(k, _)| k == key)
-                {
-                    parameters.push((key.clone(), value.clone()));
+            for extra in &given.extras {
+                if !parameters.contains(extra) {
+                    parameters.push(extra.clone());
                 }
             }
         }
@@ -501,7 +499,10 @@ impl<'x> Navigator<'x> {
         self.session.sync(self.cx.app);
         let scope = self.session.scope(self.cx)?;
         let (goes_on, dropped) = self.session.complete(&Env::new(self.cx, &scope))?;
-        self.dropped.extend(Self::searches(&dropped).cloned());
+        for search in Self::searches(&dropped) {
+            self.cx.world.forget(search);
+            self.dropped.push(search.clone());
+        }
         if !goes_on {
             return Ok(None);
         }

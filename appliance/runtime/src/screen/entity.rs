@@ -277,10 +277,13 @@ impl EntityScreen {
             }
             Some(_) => {
                 let values = cx.world.list(input).ok_or_else(|| {
-                    Error::session(format!(
-                        "Could not make selection with reference id {input} on this screen.  If this error persists \
-                         please report a bug to CommCareHQ."
-                    ))
+                    Error::new(
+                        Code::NotFound,
+                        format!(
+                            "Could not find data instance with ID {input} (namespace=0).Redirecting to home screen. \
+                             If this issue persists, please file a bug report."
+                        ),
+                    )
                 })?;
                 values.iter().try_for_each(|value| self.check(value, cx))?;
                 self.kept = Some(input.to_owned());

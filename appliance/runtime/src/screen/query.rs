@@ -334,6 +334,10 @@ fn required_message(prompt: &QueryPrompt, env: &Env<'_>) -> Result<String, Error
 }
 
 fn choices(itemset: &Itemset, env: &Env<'_>) -> Result<ChoiceList, Error> {
+    let id = itemset.nodeset.text().strip_prefix("instance('").and_then(|rest| rest.split('\'').next());
+    if let Some(id) = id.filter(|id| !env.scope.ids().any(|known| known == *id)) {
+        return Err(Error::new(Code::Instance, format!("Instance {id} not found")));
+    }
     let nodes = env.nodes(&itemset.nodeset, None, &[])?;
     let mut out = Vec::with_capacity(nodes.nodes.len());
     for (number, node) in nodes.iter().enumerate() {

@@ -349,7 +349,10 @@ impl Session {
             _ => {
                 return Err(FormError::new(
                     FormCode::Index,
-                    format!("{outer} is no group shown on one screen."),
+                    format!(
+                        "Cannot get question prompts from a non-field-list group at index {outer} for form {}",
+                        self.def.title().unwrap_or_default()
+                    ),
                 ));
             }
         }
