@@ -1,7 +1,7 @@
 //! Tools for the authors of applications: expressions tried out in menus and in forms.
 
 use bolster_runtime::{Cx, Env, Navigator, Options};
-use bolster_xpath::{Context, Expr, NodeRef, Value};
+use bolster_xpath::{Context, Expr, Names, NodeRef, Value};
 use serde_json::{Value as Json, json};
 
 use crate::dispatch::Call;
@@ -131,7 +131,7 @@ impl Formplayer {
             let record = form.record.clone();
             let app = form.app.clone();
             let host = FormWorld::new(world, &record, app.as_deref());
-            let expr = Expr::parse(&text, form.session.definition().names());
+            let expr = parse(&text, form.session.definition().names());
             Ok(expr.and_then(|expr| form.session.evaluate(&expr, &host, serialize)))
         })?;
         Ok(self.tried(&account, FORM, &text, outcome))
@@ -144,7 +144,7 @@ impl Formplayer {
             let navigator = self.walked(request, cx, trip.world)?;
             let scope = navigator.session.scope(cx).map_err(|error| fault(error, trip.world))?;
             let env = Env::new(cx, &scope);
-            let outcome = Expr::parse(&text, &cx.app.names).and_then(|expr| {
+            let outcome = parse(&text, &cx.app.names).and_then(|expr| {
                 let context = env.context(None, &[]);
                 let value = expr.evaluate(&context)?;
                 serialize(value, &context)
@@ -224,28 +224,104 @@ impl Formplayer {
 
 /// What can be typed into an expression.
 fn completions<'i>(instances: impl Iterator<Item = &'i str>) -> Vec<Json> {
-    let function = |name: &&str| json!({"type": "Function", "value": format!("{name}()"), "label": name});
+    let function = |name: &&str| json!({"value": format!("{name}()"), "label": name, "type": "Function"});
     let instance = |id: &str| {
         let below = match id {
             "casedb" => "casedb/case",
             "commcaresession" => "session",
             _ => "",
         };
-        json!({"type": "Instance", "value": format!("instance('{id}')/{below}"), "label": id})
+        json!({"value": format!("instance('{id}')/{below}"), "label": id, "type": "Instance"})
     };
     FUNCTIONS.iter().map(function).chain(instances.map(instance)).collect()
 }
 
+/// An expression that somebody typed: the mistake made most often is told in plain words.
+fn parse(text: &str, names: &Names) -> Result<Expr, bolster_xpath::Error> {
+    Expr::parse(text, names).map_err(|mut error| {
+        let count = |c| text.matches(c).count();
+        if count('(') != count(')') || count('[') != count(']') {
+            error.message = "Mismatched brackets or parentheses".into();
+        }
+        error
+    })
+}
+
 /// The functions that are offered while an expression is typed.
 const FUNCTIONS: [&str; 75] = [
-    "abs", "acos", "asin", "atan", "atan2", "boolean", "boolean-from-string", "ceiling", "checklist",
-    "checksum", "closest-point-on-polygon", "coalesce", "concat", "cond", "contains", "cos", "count",
-    "count-selected", "date", "decrypt-string", "depend", "distance", "distinct-values", "double",
-    "encrypt-string", "ends-with", "exp", "false", "floor", "format-date", "format-date-for-calendar",
-    "id-compress", "if", "index-of", "int", "is-point-inside-polygon", "join", "join-chunked",
-    "json-property", "log", "log10", "lower-case", "max", "min", "not", "now", "number", "pi", "position",
-    "pow", "random", "regex", "replace", "round", "selected", "selected-at", "sin", "sleep", "sort",
-    "sort-by", "sqrt", "starts-with", "string", "string-length", "substr", "substring-after",
-    "substring-before", "sum", "tan", "today", "translate", "true", "upper-case", "uuid",
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "boolean",
+    "boolean-from-string",
+    "ceiling",
+    "checklist",
+    "checksum",
+    "closest-point-on-polygon",
+    "coalesce",
+    "concat",
+    "cond",
+    "contains",
+    "cos",
+    "count",
+    "count-selected",
+    "date",
+    "decrypt-string",
+    "depend",
+    "distance",
+    "distinct-values",
+    "double",
+    "encrypt-string",
+    "ends-with",
+    "exp",
+    "false",
+    "floor",
+    "format-date",
+    "format-date-for-calendar",
+    "id-compress",
+    "if",
+    "index-of",
+    "int",
+    "is-point-inside-polygon",
+    "join",
+    "join-chunked",
+    "json-property",
+    "log",
+    "log10",
+    "lower-case",
+    "max",
+    "min",
+    "not",
+    "now",
+    "number",
+    "pi",
+    "position",
+    "pow",
+    "random",
+    "regex",
+    "replace",
+    "round",
+    "selected",
+    "selected-at",
+    "sin",
+    "sleep",
+    "sort",
+    "sort-by",
+    "sqrt",
+    "starts-with",
+    "string",
+    "string-length",
+    "substr",
+    "substring-after",
+    "substring-before",
+    "sum",
+    "tan",
+    "today",
+    "translate",
+    "true",
+    "upper-case",
+    "uuid",
     "weighted-checklist",
 ];

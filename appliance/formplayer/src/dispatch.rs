@@ -105,9 +105,11 @@ impl Formplayer {
         if body.is_empty() {
             return Ok(Request::new(Json::Null));
         }
-        serde_json::from_slice(body)
-            .map(Request::new)
-            .map_err(|error| Fault::Other(format!("The request is not JSON: {error}")))
+        serde_json::from_slice(body).map(Request::new).map_err(|error| match call.caller.credential {
+            // Nobody can tell whose it is.
+            Credential::Session { .. } => Fault::Forbidden,
+            _ => Fault::Other(format!("The request is not JSON: {error}")),
+        })
     }
 
     /// Whether the caller may act for the account that the request names.

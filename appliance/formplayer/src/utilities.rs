@@ -71,6 +71,12 @@ impl Formplayer {
 
     pub(crate) fn validate_form(&self, _call: &Call<'_>, body: &[u8]) -> Result<Reply, Fault> {
         let text = String::from_utf8_lossy(body);
+        if !text.contains('<') {
+            return Ok(Reply::of(&json!({
+                "validated": false, "fatal_error": "Document has no root element!", "fatal_error_expected": false,
+                "problems": [],
+            })));
+        }
         let mut problems = Vec::new();
         let mut fatal = None;
         let options = LoadOptions { first_error_only: true, ..LoadOptions::default() };
@@ -83,7 +89,8 @@ impl Formplayer {
         };
         for diagnostic in &diagnostics {
             problems.push(json!({
-                "type": diagnostic.problem.as_str(), "message": diagnostic.message, "fatal": false,
+                "type": if diagnostic.severity == Severity::Error { "error" } else { diagnostic.problem.as_str() },
+                "message": diagnostic.message, "fatal": false,
             }));
         }
         let mut out = json!({"validated": fatal.is_none(), "problems": problems});

@@ -49,6 +49,8 @@ struct Answer {
     headers: Json,
 }
 
+/// Files by session: name, type, size.
+type Kept = HashMap<String, Vec<(String, String, u64)>>;
 type Shelved = HashMap<(Shelf, String), (String, Vec<u8>)>;
 
 /// The host of one session.
@@ -62,7 +64,7 @@ pub struct Scripted {
     clock: Cell<i64>,
     numbers: Cell<u64>,
     shelves: RefCell<Shelved>,
-    files: RefCell<HashMap<String, Vec<(String, String, u64)>>>,
+    files: RefCell<Kept>,
     /// What the other side was asked during the step.
     pub asked: RefCell<Vec<Json>>,
 }
@@ -177,6 +179,12 @@ impl Host for Scripted {
 
     fn offset_ms(&self, _zone: Zone, _utc_ms: i64) -> i64 {
         0
+    }
+
+    fn named_offset_ms(&self, zone: &str, utc_ms: i64) -> Option<i64> {
+        let zone = jiff::tz::TimeZone::get(zone).ok()?;
+        let at = jiff::Timestamp::from_millisecond(utc_ms).ok()?;
+        Some(i64::from(zone.to_offset(at).seconds()) * 1_000)
     }
 
     fn random(&self) -> f64 {

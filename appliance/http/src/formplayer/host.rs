@@ -7,12 +7,13 @@ use bolster_auth::{Accept, Check, Entrance, Permit, Presented, Project, RestoreD
 use bolster_env::random;
 use bolster_formplayer::{Account, Failure, Host, Need, Shelf, Submission, Upload};
 use bolster_model::id::ID_LEN_MAX;
-use bolster_model::{Attachment, CaseId, OpenRosaHeaders, SubmissionInfo};
+use bolster_model::{Attachment, CaseId, OpenRosaHeaders, SubmissionInfo, Timestamp};
 use bolster_runtime::{Files, UserData};
 use bolster_store::BlobPin;
 use bolster_usecases::apps::{FoundBuild, ServeError, Served, Target, Wanted};
 use bolster_usecases::claim_case::{Claim, ClaimOutcome};
 use bolster_usecases::restore::RestoreError;
+use bolster_usecases::search_cases::zone_offset_seconds;
 use bolster_usecases::{Appliance, FormUpload, SubmissionOutcome, SubmitFormError, SubmitMode};
 use bolster_wire::openrosa::{Nature, TICK, response};
 use bolster_xpath::Zone;
@@ -279,6 +280,10 @@ impl Host for WebHost {
 
     fn offset_ms(&self, _zone: Zone, _utc_ms: i64) -> i64 {
         0
+    }
+
+    fn named_offset_ms(&self, zone: &str, utc_ms: i64) -> Option<i64> {
+        zone_offset_seconds(zone, Timestamp(utc_ms.saturating_mul(1_000))).map(|s| i64::from(s) * 1_000)
     }
 
     fn random(&self) -> f64 {

@@ -46,7 +46,10 @@ impl Sandbox {
         changes.blocks += 1;
         let needed = |key: &str, id: &str| match attribute(node, key) {
             Some(value) if !value.is_empty() => Ok(value),
-            _ => Err(broken(format!("The {key} attribute of a <case> {id} wasn't set. Source: {}", source(node)))),
+            _ => Err(broken(format!(
+                "The {key} attribute of a <case> {id} wasn't set. Source: {}",
+                source(node)
+            ))),
         };
         let id = needed("case_id", "")?;
         let modified = needed("date_modified", id)?;

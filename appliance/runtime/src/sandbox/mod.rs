@@ -131,7 +131,12 @@ impl UserData for Sandbox {
 
     fn cases(&self) -> Source {
         let build = || -> Source {
-            Arc::new(CaseSnapshot::new(&self.names, self.cases.iter().map(|case| shown(case))))
+            // Closed cases come first: clients have always read cases by an index of their state.
+            let in_state = |closed| self.cases.iter().filter(move |case| case.closed == closed);
+            Arc::new(CaseSnapshot::new(
+                &self.names,
+                in_state(true).chain(in_state(false)).map(|case| shown(case)),
+            ))
         };
         self.snapshot.get_or_init(build).clone()
     }

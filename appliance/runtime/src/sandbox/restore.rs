@@ -34,7 +34,8 @@ impl Sandbox {
                 "schema" => {
                     if let Some(id) = attribute(node, "id") {
                         let keys = node.descendants().filter(|n| n.is_element() && name(*n) == "index");
-                        schemas.push((id.to_owned(), keys.map(|n| xml::trim(&text_of(n)).to_owned()).collect()));
+                        schemas
+                            .push((id.to_owned(), keys.map(|n| xml::trim(&text_of(n)).to_owned()).collect()));
                     }
                 }
                 "fixture" => self.fixture_block(node, &schemas),

@@ -321,6 +321,11 @@ fn as_read(text: &str) -> String {
     let trimmed = text.trim_matches(|c: char| c <= ' ');
     match trimmed.chars().all(fits) {
         true => trimmed.to_owned(),
-        false => trimmed.chars().filter(|c| fits(*c)).collect::<String>().trim_matches(|c: char| c <= ' ').to_owned(),
+        false => trimmed
+            .chars()
+            .filter(|c| fits(*c))
+            .collect::<String>()
+            .trim_matches(|c: char| c <= ' ')
+            .to_owned(),
     }
 }

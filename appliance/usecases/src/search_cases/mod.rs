@@ -18,6 +18,7 @@ use bolster_store::{ReadExt, StoreError};
 use source::StoredCases;
 use std::collections::BTreeSet;
 use zone::ProjectZone;
+pub use zone::zone_offset_seconds;
 
 /// Longest time that one search takes.
 const SEARCH_MS_MAX: u64 = 10_000;

@@ -17,6 +17,12 @@ impl ProjectZone {
     }
 }
 
+/// Offset from UTC in seconds of a time zone by its IANA name at an instant; nothing if there is no such zone.
+pub fn zone_offset_seconds(name: &str, at: Timestamp) -> Option<i32> {
+    let zone = TimeZone::get(name).ok()?;
+    Some(zone.to_offset(jiff::Timestamp::from_microsecond(at.0).ok()?).seconds())
+}
+
 impl Zone for ProjectZone {
     fn offset_seconds(&self, at: Timestamp) -> i32 {
         jiff::Timestamp::from_microsecond(at.0).map_or(0, |at| self.0.to_offset(at).seconds())

@@ -242,7 +242,7 @@ impl Loader<'_> {
         let mut involved: Vec<&RawItem> = Vec::new();
         for (at, place) in cycle.iter().enumerate() {
             let next = cycle[(at + 1) % cycle.len()];
-            let end = if at + 1 == cycle.len() { '.' } else { ',' };
+            let end = if at + 1 == cycle.len() { "." } else { ", " };
             message.push_str(&format!("\n{} references {}{end}", self.path_of(next), self.path_of(*place)));
             involved.extend(items.iter().filter(|item| item.target == next).take(4));
         }
