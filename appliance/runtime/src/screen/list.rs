@@ -77,6 +77,8 @@ struct Candidate {
     variables: OnceCell<Vec<(Box<str>, Value<'static>)>>,
     cells: Vec<OnceCell<Cell>>,
     sorts: Vec<OnceCell<Option<String>>>,
+    /// What text is compared by.
+    folded: Vec<OnceCell<Vec<u16>>>,
 }
 
 struct Maker<'m> {
@@ -173,6 +175,15 @@ impl Maker<'_> {
         Ok(Some(score))
     }
 
+    /// The text of a row in the form that is compared, made once.
+    fn folded<'c>(&self, row: &'c Candidate, at: usize) -> Result<&'c [u16], Error> {
+        if let Some(known) = row.folded[at].get() {
+            return Ok(known);
+        }
+        let folded = self.key(row, at)?.to_lowercase().encode_utf16().collect();
+        Ok(row.folded[at].get_or_init(|| folded))
+    }
+
     fn compare(
         &self,
         a: &Candidate,
@@ -190,7 +201,10 @@ impl Maker<'_> {
                 (false, true) if field.blanks_last => Ordering::Less,
                 (false, true) => Ordering::Greater,
                 (false, false) => {
-                    let order = compare_typed(field.sort.kind, left, right, self.env);
+                    let order = match field.sort.kind {
+                        SortType::Text => self.folded(a, at)?.cmp(self.folded(b, at)?),
+                        kind => compare_typed(kind, left, right, self.env),
+                    };
                     if field.sort.descending != reverse { order.reverse() } else { order }
                 }
             };
@@ -203,10 +217,6 @@ impl Maker<'_> {
 }
 
 fn compare_typed(kind: SortType, a: &str, b: &str, env: &Env<'_>) -> Ordering {
-    if kind == SortType::Text {
-        let (a, b) = (a.to_lowercase(), b.to_lowercase());
-        return a.encode_utf16().cmp(b.encode_utf16());
-    }
     let context = env.context(None, &[]);
     let number = |text: &str| {
         let value = Value::text(text.to_owned());
@@ -310,6 +320,7 @@ pub fn rows(
             variables: OnceCell::new(),
             cells: (0..fields).map(|_| OnceCell::new()).collect(),
             sorts: (0..fields).map(|_| OnceCell::new()).collect(),
+            folded: (0..fields).map(|_| OnceCell::new()).collect(),
         })
         .collect();
     if let Some(search) = options.search.filter(|text| !text.is_empty()) {
