@@ -13,7 +13,7 @@ export RUSTUP_HOME RUSTUP_TOOLCHAIN="$version"
 rustup toolchain install "$version" --profile minimal --no-self-update \
     -t wasm32-unknown-unknown -t wasm32-wasip1 >/dev/null 2>&1
 target=${CARGO_TARGET_DIR:-target}
-cargo build -p bolster-xpath -p bolster-xforms --target wasm32-unknown-unknown -j1
+cargo build -p bolster-xpath -p bolster-xforms -p bolster-runtime --target wasm32-unknown-unknown -j1
 cargo build -p engine-vectors --target wasm32-wasip1 -j1
 node --no-warnings packaging/wasm/run.mjs "$target/wasm32-wasip1/debug/engine-vectors.wasm" \
     tests/vectors/xpath tests/vectors/forms
