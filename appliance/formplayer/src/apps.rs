@@ -117,6 +117,7 @@ impl Formplayer {
         let names = opened.app.names.clone();
         let mut world =
             RequestWorld::new(call.host, account, opened.user.results.clone(), names, opened.data.clone());
+        world.orders = opened.user.orders.clone();
         world.location = request.text("geo_location").filter(|text| !text.is_empty());
         world.offset_ms = client_offset(request);
         world.zone = client_zone(request);

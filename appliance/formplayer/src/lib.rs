@@ -38,7 +38,7 @@ pub use reply::Reply;
 pub use sandboxes::{Prepared, RestoreFetch, Sandboxes};
 
 use forms::LiveForms;
-use world::Results;
+use world::{Orders, Results};
 
 /// Applications that are kept parsed.
 const APPS_MAX: usize = 200;
@@ -56,6 +56,8 @@ pub(crate) struct UserState {
     pub confirmed: Mutex<HashSet<String>>,
     /// Results of searches.
     pub results: Arc<Mutex<Results>>,
+    /// Orders of lists, for the data they were made from.
+    pub orders: Arc<Mutex<Orders>>,
     /// Expressions that were tried in menus and in forms: text, output, status.
     pub recent: Mutex<[VecDeque<(String, String, String)>; 2]>,
 }

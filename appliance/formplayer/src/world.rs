@@ -2,9 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bolster_runtime::{Claim, Code, Error, Search, Source, UserData, World, results_source};
+use bolster_runtime::{
+    Claim, Code, Error, KeptOrder, ListKey, Search, Source, UserData, World, results_source,
+};
 use bolster_xpath::{Host as XPathHost, Names, Zone};
 
 use crate::fault::describe;
@@ -12,6 +14,29 @@ use crate::host::{Account, Failure, Host, Need, Shelf};
 
 /// Results of searches that an account made, by what was asked.
 pub type Results = HashMap<Search, Source>;
+
+/// Orders of lists that are remembered of an account.
+const ORDERS_MAX: usize = 4;
+
+/// Orders of lists that an account looked at last, for one state of its data.
+#[derive(Default)]
+pub struct Orders {
+    /// Does not keep the data: what it stood at is not used again while this knows it.
+    data: Option<Weak<dyn UserData>>,
+    kept: Vec<(ListKey, KeptOrder)>,
+}
+
+impl Orders {
+    /// Forgets what was made from other data.
+    fn of(&mut self, data: &Arc<dyn UserData>) -> &mut Vec<(ListKey, KeptOrder)> {
+        let data = Arc::downgrade(data);
+        if !self.data.as_ref().is_some_and(|known| known.ptr_eq(&data)) {
+            self.kept.clear();
+            self.data = Some(data);
+        }
+        &mut self.kept
+    }
+}
 
 /// The world of one request.
 pub struct RequestWorld<'w> {
@@ -21,6 +46,8 @@ pub struct RequestWorld<'w> {
     pub account: &'w Account,
     /// Results of earlier requests.
     pub results: Arc<Mutex<Results>>,
+    /// Orders of lists of earlier requests.
+    pub orders: Arc<Mutex<Orders>>,
     /// The table names of results are interned in.
     pub names: Names,
     /// Where the client is: `lat,lon,…`.
@@ -48,6 +75,7 @@ impl<'w> RequestWorld<'w> {
             host,
             account,
             results,
+            orders: Arc::default(),
             names,
             location: None,
             offset_ms: None,
@@ -148,6 +176,19 @@ impl World for RequestWorld<'_> {
         }
         self.refresh(Need::Sync { purge: false }).map_err(|failure| self.failed(failure))?;
         Ok(Claim::Changed)
+    }
+
+    fn order(&self, key: &ListKey) -> Option<KeptOrder> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = orders.of(&self.data.borrow());
+        kept.iter().find(|(known, _)| known == key).map(|(_, order)| order.clone())
+    }
+
+    fn keep_order(&self, key: ListKey, order: KeptOrder) {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = orders.of(&self.data.borrow());
+        kept.truncate(ORDERS_MAX - 1);
+        kept.insert(0, (key, order));
     }
 
     fn forget(&self, search: &Search) {

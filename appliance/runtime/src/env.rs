@@ -62,6 +62,11 @@ impl Scope {
         }
     }
 
+    /// Whether results of a search are within reach.
+    pub(crate) fn has_results(&self) -> bool {
+        self.slots.iter().any(|(_, slot, _)| matches!(slot, Slot::Results(_)))
+    }
+
     /// The ids of instances that are declared by a source and have no data.
     pub(crate) fn waiting_for(&self, source: impl Fn(&str) -> bool) -> Vec<String> {
         let waiting = |slot: &Slot| matches!(slot, Slot::Nothing(declared) if source(declared));

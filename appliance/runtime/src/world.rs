@@ -6,6 +6,7 @@ use bolster_xpath::{DataSource, Host};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::screen::{KeptOrder, ListKey};
 
 /// A data source that requests share.
 pub type Source = Arc<dyn DataSource + Send + Sync>;
@@ -74,6 +75,14 @@ pub trait World: Host {
 
     /// Nobody needs the results of a search any more.
     fn forget(&self, _search: &Search) {}
+
+    /// The order of a list that was kept for the data as it is now.
+    fn order(&self, _key: &ListKey) -> Option<KeptOrder> {
+        None
+    }
+
+    /// Keeps the order of a list for the data as it is now.
+    fn keep_order(&self, _key: ListKey, _order: KeptOrder) {}
 
     /// Sends the post of an entry.
     fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<Claim, Error>;

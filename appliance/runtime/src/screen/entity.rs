@@ -42,6 +42,8 @@ pub struct EntityScreen {
     /// Its rows are shown. A list that was only passed on the way comes back without rows when the way ends there after
     /// all; clients have always seen it so.
     pub has_rows: bool,
+    /// How the session came here, as text.
+    pub came_by: String,
     nodes: Option<Rc<Found>>,
     pending: Option<usize>,
     selected: Option<String>,
@@ -81,6 +83,7 @@ impl EntityScreen {
             shows_detail: false,
             kept: None,
             has_rows: true,
+            came_by: format!("{:?}", session.frame),
             nodes: None,
             pending: None,
             selected: None,

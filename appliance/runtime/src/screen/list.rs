@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use bolster_xpath::{DataSource, NodeId, NodeRef, Value};
 
@@ -302,6 +303,27 @@ fn keys(detail: &Detail, sort: i64, env: &Env<'_>) -> Result<(Vec<usize>, bool),
     Ok((keys, false))
 }
 
+/// The order of a list's rows, as long as nothing it was made from changes.
+pub struct ListOrder {
+    /// In order, those that were searched for.
+    nodes: Vec<NodeId>,
+    /// The key of the group of each, if the list has groups.
+    groups: Vec<String>,
+}
+
+/// What a list's order depends on. Equal ones have equal orders for about a minute: expressions may ask for the time.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ListKey {
+    app: (usize, i64),
+    detail: String,
+    session: String,
+    language: String,
+    search: Option<String>,
+    fuzzy: bool,
+    sort: i64,
+    minute: i64,
+}
+
 /// Makes the rows that are wanted of some nodes.
 pub fn rows(
     detail: &Detail,
@@ -312,19 +334,25 @@ pub fn rows(
 ) -> Result<Page, Error> {
     let Some((instance, source)) = place else { return Ok(Page::default()) };
     let maker = Maker { detail, env, instance, source };
-    let fields = detail.fields.len();
-    let mut all: Vec<Candidate> = nodes
-        .iter()
-        .map(|&node| Candidate {
-            node,
-            variables: OnceCell::new(),
-            cells: (0..fields).map(|_| OnceCell::new()).collect(),
-            sorts: (0..fields).map(|_| OnceCell::new()).collect(),
-            folded: (0..fields).map(|_| OnceCell::new()).collect(),
-        })
-        .collect();
+    page_in(&maker, &order(&maker, nodes, options)?, options)
+}
+
+fn candidate(node: NodeId, fields: usize) -> Candidate {
+    Candidate {
+        node,
+        variables: OnceCell::new(),
+        cells: (0..fields).map(|_| OnceCell::new()).collect(),
+        sorts: (0..fields).map(|_| OnceCell::new()).collect(),
+        folded: (0..fields).map(|_| OnceCell::new()).collect(),
+    }
+}
+
+/// Filters, sorts and groups.
+fn order(maker: &Maker<'_>, nodes: &[NodeId], options: &ListOptions<'_>) -> Result<ListOrder, Error> {
+    let (detail, env) = (maker.detail, maker.env);
+    let mut all: Vec<Candidate> = nodes.iter().map(|&node| candidate(node, detail.fields.len())).collect();
     if let Some(search) = options.search.filter(|text| !text.is_empty()) {
-        all = filter(&maker, all, search, options.fuzzy)?;
+        all = filter(maker, all, search, options.fuzzy)?;
     }
     let (keys, reverse) = keys(detail, options.sort, env)?;
     let mut failed = None;
@@ -341,12 +369,18 @@ pub fn rows(
     }
     let mut groups = Vec::new();
     if let Some(group) = &detail.group {
-        groups = gather(&maker, &mut all, group)?;
+        groups = gather(maker, &mut all, group)?;
     }
-    let page = paginate(detail, all.len(), &groups, options);
-    let mut out = Page { rows: Vec::new(), pages: page.1, current: page.2 };
-    for at in page.0 {
-        out.rows.push(finished(&maker, &all[at], groups.get(at).cloned())?);
+    Ok(ListOrder { nodes: all.into_iter().map(|row| row.node).collect(), groups })
+}
+
+/// The rows of a page.
+fn page_in(maker: &Maker<'_>, order: &ListOrder, options: &ListOptions<'_>) -> Result<Page, Error> {
+    let (wanted, pages, current) = paginate(maker.detail, order.nodes.len(), &order.groups, options);
+    let mut out = Page { rows: Vec::new(), pages, current };
+    for at in wanted {
+        let row = candidate(order.nodes[at], maker.detail.fields.len());
+        out.rows.push(finished(maker, &row, order.groups.get(at).cloned())?);
     }
     Ok(out)
 }
@@ -455,7 +489,38 @@ pub fn page_of(
     if !screen.has_rows {
         return Ok(Page::default());
     }
+    // Results of searches may change without a trace in what the order is remembered by.
+    let key = (!screen.scope.has_results()).then(|| ListKey {
+        app: (std::ptr::from_ref(cx.app) as usize, cx.app.profile.version),
+        detail: detail.id.to_string(),
+        session: screen.came_by.clone(),
+        language: cx.language.to_owned(),
+        search: options.search.map(str::to_owned),
+        fuzzy: options.fuzzy,
+        sort: options.sort,
+        minute: cx.world.now_ms().div_euclid(60_000),
+    });
+    if let Some(order) = key.as_ref().and_then(|key| cx.world.order(key)) {
+        let env = Env::new(cx, &screen.scope);
+        let place = match &order.1 {
+            // The instance is loaded as it was when the order was made.
+            Some(id) => env.loaded(id).map(|source| (Some(id.as_str()), source)),
+            None => None,
+        };
+        if let Some((instance, source)) = place {
+            return page_in(&Maker { detail, env: &env, instance, source }, &order.0, options);
+        }
+    }
     let found = screen.found(cx)?;
     let env = Env::new(cx, &screen.scope);
-    rows(detail, &found.nodes, super::entity::located(&env, &found), &env, options)
+    let Some((instance, source)) = super::entity::located(&env, &found) else { return Ok(Page::default()) };
+    let maker = Maker { detail, env: &env, instance, source };
+    let order = Arc::new((order(&maker, &found.nodes, options)?, found.instance.clone()));
+    if let Some(key) = key {
+        cx.world.keep_order(key, order.clone());
+    }
+    page_in(&maker, &order.0, options)
 }
+
+/// An order and the instance that its nodes are of.
+pub type KeptOrder = Arc<(ListOrder, Option<String>)>;

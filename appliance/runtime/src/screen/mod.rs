@@ -16,7 +16,7 @@ use crate::suite::Entry;
 
 pub use detail::{DetailTab, TabRows, detail_tabs, shown_tabs, tile};
 pub use entity::{EntityScreen, Found, USE_SELECTED_VALUES, located, node_of};
-pub use list::{Cell, ListOptions, Page, Row, headers, page_of, rows};
+pub use list::{Cell, KeptOrder, ListKey, ListOptions, Page, Row, headers, page_of, rows};
 pub(crate) use menu::mentions;
 pub use menu::{MenuItem, MenuScreen, Navigation};
 pub use query::{ChoiceList, QueryScreen};
