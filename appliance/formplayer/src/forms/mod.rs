@@ -28,10 +28,18 @@ pub(crate) use world::FormWorld;
 /// Open forms that are kept in memory.
 const LIVE_MAX: usize = 20_000;
 
-/// Open forms as they are in memory, by id: what is not here is read from the record.
+/// Open forms as they are in memory, by id, with what was written down of them last: what is not here is read from
+/// there.
 #[derive(Default)]
 pub(crate) struct LiveForms {
-    forms: HashMap<String, (u64, FormSession)>,
+    forms: HashMap<String, Live>,
+}
+
+struct Live {
+    owner: String,
+    record: Arc<Record>,
+    /// Missing while a request works on it.
+    session: Option<FormSession>,
 }
 
 impl LiveForms {
@@ -45,16 +53,24 @@ impl LiveForms {
         self.forms.remove(id);
     }
 
-    fn take(&mut self, id: &str, version: u64) -> Option<FormSession> {
-        let (known, session) = self.forms.remove(id)?;
-        (known == version).then_some(session)
+    /// What was written down last, and whose it is.
+    fn record(&self, id: &str) -> Option<(String, Arc<Record>)> {
+        let live = self.forms.get(id)?;
+        Some((live.owner.clone(), live.record.clone()))
     }
 
-    fn put(&mut self, id: &str, version: u64, session: FormSession) {
+    fn take(&mut self, id: &str, version: u64) -> Option<FormSession> {
+        let live = self.forms.get_mut(id)?;
+        let session = live.session.take();
+        session.filter(|_| live.record.version == version)
+    }
+
+    fn put(&mut self, owner: String, record: Record, session: FormSession) {
         if self.forms.len() >= LIVE_MAX {
             self.forms.clear();
         }
-        self.forms.insert(id.to_owned(), (version, session));
+        let live = Live { owner, record: Arc::new(record), session: Some(session) };
+        self.forms.insert(live.record.id.clone(), live);
     }
 }
 
@@ -85,9 +101,16 @@ impl Formplayer {
     /// The record of the form a request names. To everybody but its owner it does not exist.
     fn record(&self, call: &Call<'_>, request: &Request) -> Result<(Record, Account), Fault> {
         let id = request.session_id().unwrap_or_default();
-        let (owner, bytes) = call.host.load(Shelf::Forms, &id).ok_or_else(|| not_found(&id))?;
-        let record: Record = serde_json::from_slice(&bytes)
-            .map_err(|error| Fault::Other(format!("The form {id} cannot be read: {error}")))?;
+        let live = lock(&self.live).record(&id);
+        let (owner, record) = match live {
+            Some((owner, record)) => (owner, Record::clone(&record)),
+            None => {
+                let (owner, bytes) = call.host.load(Shelf::Forms, &id).ok_or_else(|| not_found(&id))?;
+                let record = serde_json::from_slice(&bytes)
+                    .map_err(|error| Fault::Other(format!("The form {id} cannot be read: {error}")))?;
+                (owner, record)
+            }
+        };
         let account = match request.account(record.account.signed) {
             Some(mut account) => {
                 account.case = account.case.or_else(|| record.account.case.clone());
@@ -152,9 +175,9 @@ impl Formplayer {
         let mut form = OpenForm { record, session, app, account: account.clone() };
         let outcome = run(&mut form, &world)?;
         if keep {
-            self.keep(call, &mut form, &world)?;
+            self.keep(call, form, &world)?;
         } else {
-            lock(&self.live).put(&form.record.id, form.record.version, form.session);
+            lock(&self.live).put(account.key(), form.record, form.session);
         }
         Ok(outcome)
     }
@@ -183,14 +206,15 @@ impl Formplayer {
     }
 
     /// Writes a form down: one version later.
-    fn keep(&self, call: &Call<'_>, form: &mut OpenForm, world: &RequestWorld<'_>) -> Result<(), Fault> {
+    fn keep(&self, call: &Call<'_>, mut form: OpenForm, world: &RequestWorld<'_>) -> Result<(), Fault> {
         let host = FormWorld::new(world, &form.record, form.app.as_deref());
         let instance = form.session.draft(&host)?;
         form.record.instance = instance;
         form.record.version += 1;
         let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
-        call.host.save(Shelf::Forms, &form.account.key(), &form.record.id, &bytes);
-        lock(&self.live).put(&form.record.id, form.record.version, form.session.clone());
+        let owner = form.account.key();
+        call.host.save(Shelf::Forms, &owner, &form.record.id, &bytes);
+        lock(&self.live).put(owner, form.record, form.session);
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl Formplayer {
         body.set("translations", texts);
         let host = FormWorld::new(trip.world, &form.record, form.app.as_deref());
         body.set("shouldAutoSubmit", form.session.itext(AUTO_SUBMIT, &host)?.is_some());
-        lock(&self.live).put(&form.record.id, form.record.version, form.session.clone());
+        lock(&self.live).put(trip.account.key(), form.record, form.session);
         Ok(body)
     }
 
@@ -218,7 +218,7 @@ impl Formplayer {
             body.set("tree", Json::Null);
             body.write("tree", "null".into());
         }
-        lock(&self.live).put(&form.record.id, form.record.version, form.session.clone());
+        lock(&self.live).put(account.key(), form.record, form.session);
         Ok(Reply::ok(&body))
     }
 

@@ -99,6 +99,7 @@ impl Formplayer {
             body.write("nextScreen", next);
         }
         call.host.remove(Shelf::Forms, &record.id);
+        lock(&self.live).remove(&record.id);
         call.host.drop_file(&record.id, None);
         Ok(body)
     }
@@ -150,6 +151,7 @@ impl Formplayer {
         form.record.message = envelope_message(&answer);
         let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
         call.host.save(Shelf::Forms, &form.account.key(), &record.id, &bytes);
+        lock(&self.live).remove(&record.id);
         Ok(None)
     }
 
