@@ -4,9 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bolster_runtime::{
-    Claim, Code, Error, KeptOrder, ListKey, Search, Source, UserData, World, results_source,
-};
+use bolster_runtime::{Code, Error, KeptOrder, ListKey, Search, Source, UserData, World, results_source};
 use bolster_xpath::{Host as XPathHost, Names, Zone};
 
 use crate::fault::describe;
@@ -166,16 +164,16 @@ impl World for RequestWorld<'_> {
         Ok(source)
     }
 
-    fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<Claim, Error> {
+    fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<(), Error> {
         let status = self.host.post(self.account, url, parameters).map_err(|failure| match failure {
             Failure::Status(_, body) => Error::session(format!("Case claim failed. Message: {body}")),
             _ => Error::session("Unknown error performing case claim"),
         })?;
         if status == 204 {
-            return Ok(Claim::Held);
+            // The user held everything already.
+            return Ok(());
         }
-        self.refresh(Need::Sync { purge: false }).map_err(|failure| self.failed(failure))?;
-        Ok(Claim::Changed)
+        self.refresh(Need::Sync { purge: false }).map_err(|failure| self.failed(failure))
     }
 
     fn order(&self, key: &ListKey) -> Option<KeptOrder> {

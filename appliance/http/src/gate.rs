@@ -102,11 +102,6 @@ pub async fn signed_in(state: &State, request: &Request) -> Result<bolster_auth:
     state.app.auth().signed_in(token).map_err(refused)
 }
 
-/// Whose session a token is.
-pub fn signed_in_by(state: &State, token: &str) -> Result<bolster_auth::SignedIn, AuthError> {
-    state.app.auth().signed_in(token)
-}
-
 /// A permit by the programs' door, or in the browser for who comes with a session and nothing else.
 pub async fn api_or_page<A: Action>(
     state: &State,

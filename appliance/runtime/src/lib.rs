@@ -54,4 +54,4 @@ pub use suite::{
     QueryPrompt,
 };
 pub use text::{Display, Text};
-pub use world::{Claim, Search, Source, UserData, UserRecord, World};
+pub use world::{Search, Source, UserData, UserRecord, World};

@@ -56,15 +56,6 @@ pub struct Search {
     pub case_template: bool,
 }
 
-/// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The user held everything already.
-    Held,
-    /// The user's data has changed; [`World::data`] gives what it is now.
-    Changed,
-}
-
 /// Everything outside of the runtime that one request may need.
 pub trait World: Host {
     /// The user's data as it is now.
@@ -84,8 +75,8 @@ pub trait World: Host {
     /// Keeps the order of a list for the data as it is now.
     fn keep_order(&self, _key: ListKey, _order: KeptOrder) {}
 
-    /// Sends the post of an entry.
-    fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<Claim, Error>;
+    /// Sends the post of an entry. If the user's data has changed by it, [`World::data`] gives what it is now.
+    fn post(&self, url: &str, parameters: &[(String, String)]) -> Result<(), Error>;
 
     /// The values kept under an id.
     fn list(&self, id: &str) -> Option<Arc<Vec<String>>>;

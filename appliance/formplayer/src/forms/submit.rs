@@ -188,21 +188,11 @@ impl Formplayer {
         };
         let mut navigator = Navigator::with(&cx, session.clone());
         let options = Options { login_as: account.full_login_as(), ..Options::default() };
-        let (outcome, dropped) = navigator.resolve_dropping(&options).map_err(|error| fault(error, world))?;
-        lock(&opened.user.results).retain(|search, _| !dropped.iter().any(|gone| same(gone, search)));
+        let outcome = navigator.resolve(&options).map_err(|error| fault(error, world))?;
         let Some(outcome) = outcome else { return Ok(None) };
         let body = self.outcome(&trip, &cx, &mut navigator, outcome, None)?;
         Ok(Some(body.text()))
     }
-}
-
-fn same(a: &bolster_runtime::Search, b: &bolster_runtime::Search) -> bool {
-    let sorted = |search: &bolster_runtime::Search| {
-        let mut parameters = search.parameters.clone();
-        parameters.sort();
-        parameters
-    };
-    a.url == b.url && sorted(a) == sorted(b)
 }
 
 /// A status with its usual name and what came with it.

@@ -14,7 +14,7 @@ use crate::reply::{self, Reply};
 use crate::request::{Request, SESSION_COOKIE};
 use crate::router::State;
 use crate::routes::Found;
-use bolster_auth::User;
+use bolster_auth::{SignedIn, User};
 use bolster_formplayer::{Call, Caller, Credential, Reply as Answer, Upload};
 use host::{WebHost, Who};
 use hyper::StatusCode;
@@ -41,12 +41,16 @@ pub async fn formplayer(state: &State, request: &mut Request, found: &Found<'_>)
     let share = MemoryShare::new(&state.memory);
     let (body, _share) =
         body(request, if is_upload { UPLOAD_BYTES_MAX } else { BODY_BYTES_MAX }, share).await?;
-    let (caller, who) = caller(state, request, &body)?;
-    let cookie = csrf_cookie(state, request, &endpoint);
     let upload = match is_upload {
         true => Some(parts(request, &body)?),
         false => None,
     };
+    let signed_in = gate::signed_in(state, request).await.ok();
+    let cookie = signed_in.as_ref().filter(|_| endpoint == "serverup");
+    let cookie = cookie.and_then(|signed_in| csrf_cookie(state, request, &signed_in.csrf));
+    let asked = upload.as_ref().map_or(&body[..], |parts| &parts.answer);
+    let asked: Json = serde_json::from_slice(asked).unwrap_or_default();
+    let (caller, who) = caller(state, request, (&body, &asked), signed_in);
     let base = format!("{}/formplayer", state.site(request));
     let peer = request.peer.ip().to_canonical().to_string();
     let method = if request.reads() { "GET" } else { "POST" };
@@ -55,7 +59,7 @@ pub async fn formplayer(state: &State, request: &mut Request, found: &Found<'_>)
     let key = state.options.runtime_key.clone();
     let answer = state
         .blocking(move |app| {
-            let _turn = turns.take(upload.as_ref().map_or(&body[..], |parts| &parts.answer));
+            let _turn = turns.take(&asked);
             let host = WebHost::new(app.clone(), who, key, peer);
             let call = Call { host: &host, caller: &caller, base: &base };
             Ok(match upload {
@@ -99,7 +103,12 @@ async fn body(
 }
 
 /// Who calls: a machine that signed the body, or somebody with a session.
-fn caller(state: &State, request: &Request, body: &[u8]) -> Result<(Caller, Who), Problem> {
+fn caller(
+    state: &State,
+    request: &Request,
+    (body, asked): (&[u8], &Json),
+    signed_in: Option<SignedIn>,
+) -> (Caller, Who) {
     let nobody = |credential| Caller {
         credential,
         username: String::new(),
@@ -109,25 +118,19 @@ fn caller(state: &State, request: &Request, body: &[u8]) -> Result<(Caller, Who)
     };
     if let Some(digest) = request.header_text(&MAC_DIGEST, 200) {
         let key = state.options.runtime_key.as_ref();
-        return Ok(
-            match key.is_some_and(|key| state.app.auth().signature_fits(key.bytes(), body, &digest)) {
-                true => (nobody(Credential::Signed), Who::Machine { body: body.to_vec(), digest }),
-                false => (nobody(Credential::Nobody), Who::Nobody),
-            },
-        );
+        return match key.is_some_and(|key| state.app.auth().signature_fits(key.bytes(), body, &digest)) {
+            true => (nobody(Credential::Signed), Who::Machine { body: body.to_vec(), digest }),
+            false => (nobody(Credential::Nobody), Who::Nobody),
+        };
     }
-    let Some(token) = request.cookie(SESSION_COOKIE) else {
-        return Ok((nobody(Credential::Nobody), Who::Nobody));
-    };
-    let Ok(signed_in) = gate::signed_in_by(state, token) else {
-        return Ok((nobody(Credential::Nobody), Who::Nobody));
+    let (Some(token), Some(signed_in)) = (request.cookie(SESSION_COOKIE), signed_in) else {
+        return (nobody(Credential::Nobody), Who::Nobody);
     };
     let said = request.header_text(&XSRF_HEADER, 100);
     let csrf = said.is_some_and(|said| state.app.auth().csrf_fits(token, &said));
     let user = signed_in.user;
     let projects = state.app.auth().projects_of(&user);
     let names = names(&user, &projects.iter().map(|p| p.name.as_str()).collect::<Vec<_>>());
-    let asked = serde_json::from_slice::<Json>(body).unwrap_or_default();
     let asked = asked["username"].as_str().unwrap_or_default();
     let name = names.iter().find(|name| name.eq_ignore_ascii_case(asked)).map(|_| asked.to_owned());
     let caller = Caller {
@@ -137,7 +140,7 @@ fn caller(state: &State, request: &Request, body: &[u8]) -> Result<(Caller, Who)
         superuser: user.server_admin,
         toggles: Vec::new(),
     };
-    Ok((caller, Who::Person { token: token.to_owned(), names }))
+    (caller, Who::Person { token: token.to_owned(), names })
 }
 
 /// Names that a user goes by: whole, and as typed at login.
@@ -149,10 +152,7 @@ fn names(user: &Arc<User>, projects: &[&str]) -> Vec<String> {
 }
 
 /// The cookie that lets a page of this server prove that it is one.
-fn csrf_cookie(state: &State, request: &Request, endpoint: &str) -> Option<HeaderValue> {
-    let token = request.cookie(SESSION_COOKIE).filter(|_| endpoint == "serverup")?;
-    gate::signed_in_by(state, token).ok()?;
-    let value = state.app.auth().csrf(token);
+fn csrf_cookie(state: &State, request: &Request, value: &str) -> Option<HeaderValue> {
     let secure = if state.site(request).starts_with("https://") { "; Secure" } else { "" };
     HeaderValue::from_str(&format!("{XSRF_COOKIE}={value}; Path=/; SameSite=Lax{secure}")).ok()
 }
@@ -173,8 +173,7 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for the turn of the form that a request is about; `None` when it is about none.
-    fn take(&self, request: &[u8]) -> Option<MutexGuard<'_, ()>> {
-        let request: Json = serde_json::from_slice(request).ok()?;
+    fn take(&self, request: &Json) -> Option<MutexGuard<'_, ()>> {
         let names = ["session_id", "session-id", "sessionId"];
         let id = names.iter().find_map(|name| request[*name].as_str())?;
         let mut hasher = DefaultHasher::new();

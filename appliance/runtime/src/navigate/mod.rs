@@ -103,7 +103,6 @@ pub struct Navigator<'x> {
     entity_screens: HashMap<String, Rc<RefCell<EntityScreen>>>,
     /// More selections follow: lists met now are passed.
     passing: bool,
-    dropped: Vec<Search>,
 }
 
 impl<'x> Navigator<'x> {
@@ -122,15 +121,13 @@ impl<'x> Navigator<'x> {
             persistent: PersistentState::new(cx.app.profile.is_on("cc-persistent-menu")),
             entity_screens: HashMap::new(),
             passing: false,
-            dropped: Vec::new(),
             cx,
         }
     }
 
     /// Back to the root.
     fn reset(&mut self) {
-        let dropped = std::mem::take(&mut self.dropped);
-        *self = Navigator { dropped, ..Navigator::new(self.cx) };
+        *self = Navigator::new(self.cx);
     }
 
     fn auto_advances(&self) -> bool {
@@ -499,10 +496,7 @@ impl<'x> Navigator<'x> {
         self.session.sync(self.cx.app);
         let scope = self.session.scope(self.cx)?;
         let (goes_on, dropped) = self.session.complete(&Env::new(self.cx, &scope))?;
-        for search in Self::searches(&dropped) {
-            self.cx.world.forget(search);
-            self.dropped.push(search.clone());
-        }
+        Self::searches(&dropped).for_each(|search| self.cx.world.forget(search));
         if !goes_on {
             return Ok(None);
         }
@@ -520,15 +514,6 @@ impl<'x> Navigator<'x> {
         }
         let next = self.auto_advance(screen, None, &Options { queries: Vec::new(), ..options.clone() })?;
         self.show(next, options).map(Some)
-    }
-
-    /// The same, with the searches whose results nobody needs any more.
-    pub fn resolve_dropping(
-        &mut self,
-        options: &Options<'_>,
-    ) -> Result<(Option<Outcome>, Vec<Search>), Error> {
-        let outcome = self.resolve(options)?;
-        Ok((outcome, std::mem::take(&mut self.dropped)))
     }
 
     /// The searches that steps of some frame brought along.
