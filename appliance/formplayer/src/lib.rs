@@ -37,7 +37,7 @@ pub use host::{Account, Failure, Host, Need, Shelf, Submission, Upload};
 pub use reply::Reply;
 pub use sandboxes::{Prepared, RestoreFetch, Sandboxes};
 
-use forms::LiveForms;
+use forms::{LastingForms, LiveForms};
 use world::{Orders, Results};
 
 /// Applications that are kept parsed.
@@ -68,6 +68,7 @@ pub struct Formplayer {
     apps: Mutex<HashMap<String, Arc<App>>>,
     users: Mutex<HashMap<String, Arc<UserState>>>,
     live: Mutex<LiveForms>,
+    lasting: LastingForms,
 }
 
 /// Locks, also after a panic elsewhere: what is guarded is valid at any time.

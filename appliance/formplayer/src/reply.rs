@@ -29,6 +29,18 @@ pub fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".into())
 }
 
+/// Adds a value as JSON to a text.
+pub fn append(out: &mut String, value: &impl Serialize) {
+    out.push_str(&text(value));
+}
+
+/// An instance as clients get it.
+#[derive(Serialize)]
+pub struct Output<'o> {
+    /// The XML.
+    pub output: &'o str,
+}
+
 /// An object: members that are small, and members that were written already.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
@@ -82,6 +94,7 @@ impl Body {
     pub fn text(&self) -> String {
         let mut out = text(&self.members);
         out.pop();
+        out.reserve(self.written.iter().map(|(key, json)| key.len() + json.len() + 4).sum::<usize>() + 1);
         for (key, json) in &self.written {
             if out.len() > 1 {
                 out.push(',');

@@ -24,14 +24,14 @@ mod session;
 mod text;
 
 pub use data::{DataType, cast, text as wire_text};
-pub use definition::{Control, FormDefinition, SchemaId};
+pub use definition::{Control, ElementId, FormDefinition, SchemaId};
 pub use error::{Diagnostic, FormCode, FormError, LoadError, Problem, Severity};
 pub use host::{External, ExternalError, FormHost};
 pub use limits::FormLimits;
 pub use parse::LoadOptions;
 pub use session::{
-    Answer, Choice, FormIndex, GroupPrompt, Media, NodeState, OpenOptions, Position, Prompt, RepeatPrompt,
-    Session, SlotPrompt, Validation,
+    Answer, Changing, Choice, FormIndex, GroupPrompt, Media, NodeState, OpenOptions, Position, Prompt,
+    RepeatPrompt, Session, SlotPrompt, Validation,
 };
 
 /// Hash maps that are filled while a form is read: quick, with a seed of their own.

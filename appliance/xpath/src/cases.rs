@@ -1,5 +1,6 @@
 //! A user's cases as columns: interned texts, hash lookups, reverse edges.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -114,6 +115,11 @@ fn parts(node: NodeId) -> (u64, usize, usize) {
 impl CaseSnapshot {
     /// Builds a snapshot. Cases keep the order they come in.
     pub fn new(names: &Names, cases: impl IntoIterator<Item = CaseRecord>) -> Self {
+        Self::of(names, cases.into_iter().map(Cow::Owned))
+    }
+
+    /// Builds a snapshot of cases that are held elsewhere.
+    pub fn of<'c>(names: &Names, cases: impl Iterator<Item = Cow<'c, CaseRecord>>) -> Self {
         let name = |text: &str| names.intern(text);
         let mut snapshot = CaseSnapshot {
             names: names.clone(),
@@ -140,8 +146,9 @@ impl CaseSnapshot {
             n_relationship: name("relationship"),
             n_dates: ["date_opened", "last_modified"].map(name),
         };
+        let mut order = Vec::new();
         for case in cases {
-            snapshot.push(case);
+            snapshot.push(&case, &mut order);
         }
         let rows = snapshot.rows;
         for column in &mut snapshot.columns {
@@ -173,7 +180,7 @@ impl CaseSnapshot {
         id
     }
 
-    fn push(&mut self, case: CaseRecord) {
+    fn push(&mut self, case: &CaseRecord, order: &mut Vec<(String, u32)>) {
         let row = self.rows;
         self.rows += 1;
         let status = if case.closed { "closed" } else { "open" };
@@ -185,9 +192,23 @@ impl CaseSnapshot {
         }
         self.dates[0].push(case.date_opened);
         self.dates[1].push(case.last_modified);
-        self.set_property(row, "case_name", &case.case_name);
-        for (name, value) in &case.properties {
-            self.set_property(row, name, value);
+        let named = [("case_name", &case.case_name)];
+        let others = case.properties.iter().map(|(name, value)| (&**name, value));
+        for (at, (name, value)) in named.into_iter().chain(others).enumerate() {
+            // Most cases have the properties of the one before, in the same order.
+            let column = match order.get(at) {
+                Some((known, column)) if known == name => *column,
+                _ => {
+                    let column = self.column(name);
+                    order.truncate(at);
+                    order.push((name.to_owned(), column));
+                    column
+                }
+            };
+            let value = self.text(value);
+            let column = &mut self.columns[column as usize];
+            column.resize(row, ABSENT);
+            column.push(value);
         }
         for (name, target, case_type, relationship) in &case.indices {
             let edge = Edge {
@@ -205,21 +226,17 @@ impl CaseSnapshot {
         }
     }
 
-    fn set_property(&mut self, row: usize, name: &str, value: &str) {
+    /// The column of a property.
+    fn column(&mut self, name: &str) -> u32 {
         let name = self.names.intern(name);
-        let value = self.text(value);
-        let column = match self.column_of.get(&name) {
-            Some(&column) => column as usize,
-            None => {
-                self.columns.push(Vec::new());
-                self.column_names.push(name);
-                self.column_of.insert(name, self.columns.len() as u32 - 1);
-                self.columns.len() - 1
-            }
-        };
-        let column = &mut self.columns[column];
-        column.resize(row, ABSENT);
-        column.push(value);
+        if let Some(&column) = self.column_of.get(&name) {
+            return column;
+        }
+        let column = self.columns.len() as u32;
+        self.columns.push(Vec::new());
+        self.column_names.push(name);
+        self.column_of.insert(name, column);
+        column
     }
 
     fn numbers_of(&self, column: u32) -> &[f64] {

@@ -8,7 +8,7 @@ use crate::Formplayer;
 use crate::dispatch::Call;
 use crate::fault::{Fault, describe};
 use crate::host::Upload;
-use crate::reply::{Body, Reply, text};
+use crate::reply::{Body, Output, Reply, text};
 use crate::request::Request;
 use crate::world::RequestWorld;
 
@@ -213,7 +213,7 @@ impl Formplayer {
                     let at = tree::parse_index(&record.index).unwrap_or(FormIndex::Beginning);
                     body.write("tree", text(&tree::at(&mut form.session, &at, &host)?));
                 } else {
-                    body.write("tree", tree::full(&mut form.session, &host)?);
+                    body.write("tree", tree::full(&mut form.session, &form.lasting, &host)?);
                 }
             }
             let errors = answer_all(form, world, request.get("answersToValidate"))?;
@@ -223,7 +223,9 @@ impl Formplayer {
             body.set("type", outcome.kind);
             body.set("reason", outcome.reason);
             body.set("translations", open::translations(&record.menu_language, app.as_deref()));
-            body.set("instanceXml", json!({"output": form.session.draft(&host)?}));
+            let draft = form.session.draft(&host)?;
+            body.write("instanceXml", text(&Output { output: &draft }));
+            form.draft = Some(draft);
             body.set("seq_id", record.version + 1);
             Ok((body, record.id))
         })?;

@@ -1,6 +1,7 @@
 //! Forms: opening them, answering, stepping, submitting, taking them up again.
 
 mod answers;
+mod lasting;
 mod open;
 mod record;
 mod steps;
@@ -22,6 +23,7 @@ use crate::request::Request;
 use crate::world::RequestWorld;
 use crate::{Formplayer, lock};
 
+pub(crate) use lasting::{Lasting, LastingForms};
 pub(crate) use record::Record;
 pub(crate) use world::FormWorld;
 
@@ -80,6 +82,18 @@ pub(crate) struct OpenForm {
     pub session: FormSession,
     pub app: Option<Arc<App>>,
     pub account: Account,
+    /// What is shown of its questions whatever is answered.
+    pub lasting: Arc<Lasting>,
+    /// The instance as it is now, if it was written already.
+    pub draft: Option<String>,
+}
+
+/// The form a request names, as it was kept.
+struct Kept {
+    record: Record,
+    account: Account,
+    /// Missing while the form is in memory.
+    instance: Option<String>,
 }
 
 /// What a request that lacks the form is told.
@@ -99,16 +113,16 @@ pub(crate) fn parse_form(text: &str) -> Result<Arc<FormDefinition>, Fault> {
 
 impl Formplayer {
     /// The record of the form a request names. To everybody but its owner it does not exist.
-    fn record(&self, call: &Call<'_>, request: &Request) -> Result<(Record, Account), Fault> {
+    fn kept(&self, call: &Call<'_>, request: &Request) -> Result<Kept, Fault> {
         let id = request.session_id().unwrap_or_default();
         let live = lock(&self.live).record(&id);
-        let (owner, record) = match live {
-            Some((owner, record)) => (owner, Record::clone(&record)),
+        let (owner, record, instance) = match live {
+            Some((owner, record)) => (owner, Record::clone(&record), None),
             None => {
                 let (owner, bytes) = call.host.load(Shelf::Forms, &id).ok_or_else(|| not_found(&id))?;
-                let record = serde_json::from_slice(&bytes)
-                    .map_err(|error| Fault::Other(format!("The form {id} cannot be read: {error}")))?;
-                (owner, record)
+                let (record, instance) = Record::read(&bytes)
+                    .ok_or_else(|| Fault::Other(format!("What was kept of the form {id} cannot be read.")))?;
+                (owner, record, Some(instance))
             }
         };
         let account = match request.account(record.account.signed) {
@@ -130,7 +144,7 @@ impl Formplayer {
         if account.key() != owner {
             return Err(not_found(&id));
         }
-        Ok((record, account))
+        Ok(Kept { record, account, instance })
     }
 
     /// The world of requests about a form.
@@ -153,6 +167,40 @@ impl Formplayer {
         Ok(world)
     }
 
+    /// The application of a form; nothing if it was opened by itself.
+    fn app_of(&self, call: &Call<'_>, kept: &Kept) -> Result<Option<Arc<App>>, Fault> {
+        match &kept.record.app_id {
+            Some(id) if kept.record.session.is_some() => {
+                self.app(call, &kept.account, id, kept.record.preview).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A form as it is in memory, or as it was kept.
+    fn opened(
+        &self,
+        call: &Call<'_>,
+        kept: Kept,
+        app: Option<Arc<App>>,
+        world: &RequestWorld<'_>,
+    ) -> Result<OpenForm, Fault> {
+        let Kept { record, account, instance } = kept;
+        let live = lock(&self.live).take(&record.id, record.version);
+        let session = match (live, instance) {
+            (Some(session), _) => session,
+            (None, Some(instance)) => self.resume(&record, &instance, app.as_deref(), world)?,
+            (None, None) => {
+                let kept = call.host.load(Shelf::Forms, &record.id);
+                let kept = kept.and_then(|(_, bytes)| Record::read(&bytes));
+                let (record, instance) = kept.ok_or_else(|| not_found(&record.id))?;
+                self.resume(&record, &instance, app.as_deref(), world)?
+            }
+        };
+        let lasting = self.lasting.of(session.definition());
+        Ok(OpenForm { record, session, app, account, lasting, draft: None })
+    }
+
     /// Runs something on the form that a request names, and keeps what became of it if that is wanted.
     fn with_form<T>(
         &self,
@@ -161,18 +209,11 @@ impl Formplayer {
         keep: bool,
         run: impl FnOnce(&mut OpenForm, &RequestWorld<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let (record, account) = self.record(call, request)?;
-        let app = match &record.app_id {
-            Some(id) if record.session.is_some() => Some(self.app(call, &account, id, record.preview)?),
-            _ => None,
-        };
+        let kept = self.kept(call, request)?;
+        let account = kept.account.clone();
+        let app = self.app_of(call, &kept)?;
         let world = self.form_world(call, &account, request, app.as_deref())?;
-        let session = lock(&self.live).take(&record.id, record.version);
-        let session = match session {
-            Some(session) => session,
-            None => self.resume(&record, app.as_deref(), &world)?,
-        };
-        let mut form = OpenForm { record, session, app, account: account.clone() };
+        let mut form = self.opened(call, kept, app, &world)?;
         let outcome = run(&mut form, &world)?;
         if keep {
             self.keep(call, form, &world)?;
@@ -186,6 +227,7 @@ impl Formplayer {
     fn resume(
         &self,
         record: &Record,
+        instance: &str,
         app: Option<&App>,
         world: &RequestWorld<'_>,
     ) -> Result<FormSession, Fault> {
@@ -197,7 +239,7 @@ impl Formplayer {
         let host = FormWorld::new(world, record, app);
         let options = OpenOptions {
             language: record.language.as_deref(),
-            saved: Some(&record.instance),
+            saved: Some(instance),
             completed: false,
             read_only: false,
             juncture: false,
@@ -207,13 +249,13 @@ impl Formplayer {
 
     /// Writes a form down: one version later.
     fn keep(&self, call: &Call<'_>, mut form: OpenForm, world: &RequestWorld<'_>) -> Result<(), Fault> {
-        let host = FormWorld::new(world, &form.record, form.app.as_deref());
-        let instance = form.session.draft(&host)?;
-        form.record.instance = instance;
+        let instance = match form.draft.take() {
+            Some(instance) => instance,
+            None => form.session.draft(&FormWorld::new(world, &form.record, form.app.as_deref()))?,
+        };
         form.record.version += 1;
-        let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
         let owner = form.account.key();
-        call.host.save(Shelf::Forms, &owner, &form.record.id, &bytes);
+        call.host.save(Shelf::Forms, &owner, &form.record.id, &form.record.written(&instance));
         lock(&self.live).put(owner, form.record, form.session);
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::dispatch::Call;
 use crate::fault::Fault;
 use crate::host::{Account, Need, Shelf};
 use crate::menus::{Trip, common, fault};
-use crate::reply::{Body, Reply, text};
+use crate::reply::{Body, Output, Reply, text};
 use crate::request::Request;
 use crate::{Formplayer, lock};
 
@@ -54,15 +54,18 @@ fn shown(form: &mut OpenForm, host: &FormWorld<'_>) -> Result<Body, Fault> {
     body.set("title", record.title.as_str());
     body.set("session_id", record.id.as_str());
     body.set("seq_id", record.version);
-    body.set("instanceXml", json!({"output": record.instance}));
     body.set("langs", form.session.definition().languages().collect::<Vec<_>>());
     let written = if record.one_question {
         let index = tree::parse_index(&record.index).unwrap_or(FormIndex::Beginning);
         text(&tree::at(&mut form.session, &index, host)?)
     } else {
-        tree::full(&mut form.session, host)?
+        tree::full(&mut form.session, &form.lasting, host)?
     };
     body.write("tree", written);
+    // Showing the form may make entries of counted repeats, which the instance then has.
+    let draft = form.session.draft(host)?;
+    body.write("instanceXml", text(&Output { output: &draft }));
+    form.draft = Some(draft);
     Ok(body)
 }
 
@@ -144,16 +147,11 @@ impl Formplayer {
             record.index = session.current().to_string();
         }
         drop(host);
-        let mut form = OpenForm { record, session, app, account: account.clone() };
-        let host = FormWorld::new(world, &form.record, form.app.as_deref());
-        // Showing the form may make entries of counted repeats, which the instance then has.
-        shown_before_draft(&mut form.session, &form.record, &host)?;
-        let instance = form.session.draft(&host)?;
-        drop(host);
-        form.record.instance = instance;
+        let lasting = self.lasting.of(&definition);
+        let mut form = OpenForm { record, session, app, account: account.clone(), lasting, draft: None };
         let body = self.show(&mut form, world)?;
-        let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
-        call.host.save(Shelf::Forms, &account.key(), &form.record.id, &bytes);
+        let draft = form.draft.take().unwrap_or_default();
+        call.host.save(Shelf::Forms, &account.key(), &form.record.id, &form.record.written(&draft));
         Ok((form, body))
     }
 
@@ -234,7 +232,7 @@ impl Formplayer {
         let data = call.host.data(&account, Need::Any { older_than_ms: None, unknown_is_old: false });
         let owned = call.host.owned(Shelf::Forms, &account.key());
         let mut records: Vec<Record> =
-            owned.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect();
+            owned.iter().filter_map(|(_, bytes)| Some(Record::read(bytes)?.0)).collect();
         records.sort_by(|a, b| b.opened_ms.cmp(&a.opened_ms).then_with(|| b.id.cmp(&a.id)));
         let size = match request.number("page_size") {
             0 => 10,
@@ -255,14 +253,6 @@ impl Formplayer {
         }
         Ok(Reply::of(&json!({"sessions": out, "total_records": records.len()})))
     }
-}
-
-/// Walks through the form once, so that what arriving makes is made.
-fn shown_before_draft(session: &mut FormSession, record: &Record, host: &FormWorld<'_>) -> Result<(), Fault> {
-    if !record.one_question {
-        session.positions(host)?;
-    }
-    Ok(())
 }
 
 /// Functions with fixed results that a request brings.

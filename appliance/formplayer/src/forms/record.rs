@@ -54,8 +54,6 @@ pub struct Record {
     pub namespace: Option<String>,
     /// The form, if it came with the request that opened it.
     pub form_text: Option<String>,
-    /// The instance, hidden answers included.
-    pub instance: String,
     /// The width of the client's window.
     pub window_width: Option<String>,
     /// The server has the form; what follows may still have to be done.
@@ -65,6 +63,21 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record as it is kept, with the instance, hidden answers included.
+    pub fn written(&self, instance: &str) -> Vec<u8> {
+        let mut out = serde_json::to_vec(self).unwrap_or_default();
+        out.push(b'\n');
+        out.extend_from_slice(instance.as_bytes());
+        out
+    }
+
+    /// A record that was kept, and its instance.
+    pub fn read(bytes: &[u8]) -> Option<(Record, String)> {
+        let line = bytes.iter().position(|b| *b == b'\n')?;
+        let record = serde_json::from_slice(&bytes[..line]).ok()?;
+        Some((record, String::from_utf8(bytes[line + 1..].to_vec()).ok()?))
+    }
+
     /// Whose it is.
     pub fn account(&self) -> Account {
         Account {

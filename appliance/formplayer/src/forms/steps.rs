@@ -1,13 +1,13 @@
 //! Stepping through a form one question at a time.
 
 use bolster_xforms::{FormHost, FormIndex, Position, Session};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{FormWorld, OpenForm, tree};
 use crate::Formplayer;
 use crate::dispatch::Call;
 use crate::fault::Fault;
-use crate::reply::{Body, Reply, text};
+use crate::reply::{Body, Output, Reply, text};
 use crate::request::Request;
 use crate::world::RequestWorld;
 
@@ -195,7 +195,7 @@ impl Formplayer {
             let mut body = Body::base();
             body.set("title", record.title.as_str());
             body.set("seq_id", 0);
-            body.write("tree", tree::full(&mut form.session, &host)?);
+            body.write("tree", tree::full(&mut form.session, &form.lasting, &host)?);
             Ok(Reply::ok(&body))
         })
     }
@@ -216,8 +216,10 @@ impl Formplayer {
             let mut body = Body::base();
             body.set("title", record.title.as_str());
             body.set("seq_id", 0);
-            body.write("tree", tree::full(&mut form.session, &host)?);
-            body.set("instanceXml", json!({"output": form.session.draft(&host)?}));
+            body.write("tree", tree::full(&mut form.session, &form.lasting, &host)?);
+            let draft = form.session.draft(&host)?;
+            body.write("instanceXml", text(&Output { output: &draft }));
+            form.draft = Some(draft);
             Ok(body)
         })?;
         let _: &Json = reply.get("title");

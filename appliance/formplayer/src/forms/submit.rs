@@ -49,17 +49,11 @@ fn envelope_message(body: &str) -> Option<String> {
 
 impl Formplayer {
     pub(crate) fn submit_all(&self, call: &Call<'_>, request: &Request) -> Result<Reply, Fault> {
-        let (record, account) = self.record(call, request)?;
-        let app = match &record.app_id {
-            Some(id) if record.session.is_some() => Some(self.app(call, &account, id, record.preview)?),
-            _ => None,
-        };
+        let kept = self.kept(call, request)?;
+        let account = kept.account.clone();
+        let app = self.app_of(call, &kept)?;
         let world = self.form_world(call, &account, request, app.as_deref())?;
-        let session = match lock(&self.live).take(&record.id, record.version) {
-            Some(session) => session,
-            None => self.resume(&record, app.as_deref(), &world)?,
-        };
-        let mut form = OpenForm { record, session, app, account: account.clone() };
+        let mut form = self.opened(call, kept, app, &world)?;
         let body = self.submit(call, request, &mut form, &world);
         let body = body.unwrap_or_else(|fault| failed("error", &fault.message()));
         Ok(Reply::ok(&body))
@@ -121,6 +115,7 @@ impl Formplayer {
             let text = known.unwrap_or("More than ${0} attachments found for this form.");
             return Ok(Some(failed("error", &text.replace("${0}", &FILES_MAX.to_string()))));
         }
+        let draft = form.session.draft(&host)?;
         form.session.finalize(&host)?;
         let xml = form.session.submission(&host)?;
         let submission = Submission {
@@ -149,8 +144,7 @@ impl Formplayer {
         // Noted before anything else: a repeated request must not post again.
         form.record.posted = true;
         form.record.message = envelope_message(&answer);
-        let bytes = serde_json::to_vec(&form.record).unwrap_or_default();
-        call.host.save(Shelf::Forms, &form.account.key(), &record.id, &bytes);
+        call.host.save(Shelf::Forms, &form.account.key(), &record.id, &form.record.written(&draft));
         lock(&self.live).remove(&record.id);
         Ok(None)
     }

@@ -4,12 +4,13 @@ use bolster_xforms::{Control, DataType, FormHost, FormIndex, GroupPrompt, Media,
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::lasting::Lasting;
 use crate::fault::Fault;
-use crate::reply::text;
+use crate::reply::append;
 
 /// Something of a form as clients see it.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Question {
+pub(super) struct Question {
     caption_audio: Option<String>,
     caption_video: Option<String>,
     caption_image: Option<String>,
@@ -17,14 +18,17 @@ pub(crate) struct Question {
     caption: Option<String>,
     binding: Option<String>,
     question_id: Option<String>,
-    required: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<u8>,
     relevant: u8,
-    answer: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Json>,
     datatype: Option<&'static str>,
     style: Option<Style>,
     #[serde(rename = "type")]
     kind: &'static str,
-    ix: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ix: Option<String>,
     choices: Option<Vec<Option<String>>>,
     repeatable: Option<&'static str>,
     exists: Option<&'static str>,
@@ -39,8 +43,6 @@ pub(crate) struct Question {
     pub output: Option<String>,
     #[serde(rename = "add-choice")]
     add_choice: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    children: Option<Vec<Question>>,
 }
 
 /// What the form says about how something looks; entries of repeats have an empty one.
@@ -62,13 +64,21 @@ impl Question {
         self.caption_markdown = media.markdown;
     }
 
+    /// Without anything that changes with answers.
+    pub fn lasting(mut self) -> Question {
+        (self.ix, self.answer, self.required) = (None, None, None);
+        self
+    }
+
+    fn at(kind: &'static str, index: String) -> Question {
+        Question { kind, ix: Some(index), answer: Some(Json::Null), required: Some(0), ..Question::default() }
+    }
+
     fn group(index: &FormIndex, group: GroupPrompt) -> Question {
         let mut out = Question {
-            kind: "sub-group",
-            ix: index.to_string(),
             caption: group.caption,
             style: Some(Style::default()),
-            ..Question::default()
+            ..Question::at("sub-group", index.to_string())
         };
         out.media(group.media);
         out
@@ -91,7 +101,7 @@ pub(crate) fn parse_index(text: &str) -> Option<FormIndex> {
 }
 
 fn bare(kind: &'static str, index: &str) -> Question {
-    Question { kind, ix: index.into(), style: Some(Style::default()), ..Question::default() }
+    Question { style: Some(Style::default()), ..Question::at(kind, index.into()) }
 }
 
 /// One position.
@@ -122,7 +132,7 @@ pub(crate) fn question(session: &Session, index: &FormIndex, host: &dyn FormHost
     })
 }
 
-fn of_prompt(index: &FormIndex, prompt: Prompt) -> Result<Question, Fault> {
+pub(super) fn of_prompt(index: &FormIndex, prompt: Prompt) -> Result<Question, Fault> {
     let binding: String = prompt.reference.clone();
     let last = binding.rsplit('/').next().unwrap_or_default();
     let last = last.split('[').next().unwrap_or_default().to_owned();
@@ -134,13 +144,14 @@ fn of_prompt(index: &FormIndex, prompt: Prompt) -> Result<Question, Fault> {
             bad.label.as_deref().unwrap_or_default()
         )));
     }
+    let data_type = data_type(&prompt);
     let mut out = Question {
-        kind: "question",
-        ix: index.to_string(),
-        answer: answer(&prompt),
-        datatype: Some(data_type(&prompt)),
+        answer: Some(answer(data_type, prompt.answer.as_deref(), |value| {
+            prompt.choices.iter().position(|choice| choice.value == value).map(|at| at + 1)
+        })),
+        datatype: Some(data_type),
         control: control(prompt.control),
-        required: u8::from(prompt.required),
+        required: Some(u8::from(prompt.required)),
         question_id: Some(last),
         binding: Some(generic(&binding)),
         style: style(prompt.appearance),
@@ -151,7 +162,7 @@ fn of_prompt(index: &FormIndex, prompt: Prompt) -> Result<Question, Fault> {
         help_audio: prompt.help_media.audio,
         help_video: prompt.help_media.video,
         caption: prompt.caption,
-        ..Question::default()
+        ..Question::at("question", index.to_string())
     };
     out.media(prompt.media);
     Ok(out)
@@ -198,11 +209,10 @@ pub(crate) fn data_type(prompt: &Prompt) -> &'static str {
     }
 }
 
-fn answer(prompt: &Prompt) -> Json {
-    let Some(text) = &prompt.answer else { return Json::Null };
-    let number =
-        |value: &str| prompt.choices.iter().position(|choice| choice.value == value).map(|at| at + 1);
-    match data_type(prompt) {
+/// An answer as clients get it; `number` counts the choice of a value from 1.
+pub(super) fn answer(kind: &str, text: Option<&str>, number: impl Fn(&str) -> Option<usize>) -> Json {
+    let Some(text) = text else { return Json::Null };
+    match kind {
         "select" => number(text).map_or(Json::Null, Json::from),
         "multiselect" => json!(text.split(' ').filter_map(number).collect::<Vec<_>>()),
         "int" | "longint" => text.parse::<i64>().map_or(Json::Null, Json::from),
@@ -214,7 +224,7 @@ fn answer(prompt: &Prompt) -> Json {
             json!(parts)
         }
         "unrecognized" => Json::Null,
-        _ => text.as_str().into(),
+        _ => text.into(),
     }
 }
 
@@ -230,41 +240,38 @@ fn datetime(text: &str) -> String {
     format!("{clock}{offset}")
 }
 
-/// The whole form, nested.
-pub(crate) fn full(session: &mut Session, host: &dyn FormHost) -> Result<String, Fault> {
-    let mut top: Vec<Question> = Vec::new();
+/// The whole form, nested, as JSON.
+pub(crate) fn full(session: &mut Session, lasting: &Lasting, host: &dyn FormHost) -> Result<String, Fault> {
+    let mut out = String::with_capacity(lasting.length_of_last());
+    out.push('[');
     // The groups around the position, innermost last.
-    let mut open: Vec<(FormIndex, Question)> = Vec::new();
+    let mut open: Vec<FormIndex> = Vec::new();
     for index in session.positions(host)? {
-        while let Some((outer, _)) = open.last()
+        while let Some(outer) = open.last()
             && !index.is_within(outer)
         {
-            close(&mut open, &mut top);
+            open.pop();
+            out.push_str("]}");
         }
-        let mut shown = question(session, &index, host)?;
-        if shown.kind == "sub-group" {
-            shown.children = Some(Vec::new());
-            open.push((index, shown));
-        } else {
-            match open.last_mut() {
-                Some((_, group)) => group.children.get_or_insert_default().push(shown),
-                None => top.push(shown),
-            }
+        if !out.ends_with('[') {
+            out.push(',');
         }
-    }
-    while !open.is_empty() {
-        close(&mut open, &mut top);
-    }
-    Ok(text(&top))
-}
-
-fn close(open: &mut Vec<(FormIndex, Question)>, top: &mut Vec<Question>) {
-    if let Some((_, group)) = open.pop() {
-        match open.last_mut() {
-            Some((_, outer)) => outer.children.get_or_insert_default().push(group),
-            None => top.push(group),
+        if lasting.write(session, &index, host, &mut out)? {
+            continue;
+        }
+        let shown = question(session, &index, host)?;
+        let is_group = shown.kind == "sub-group";
+        append(&mut out, &shown);
+        if is_group {
+            out.pop();
+            out.push_str(",\"children\":[");
+            open.push(index);
         }
     }
+    open.iter().for_each(|_| out.push_str("]}"));
+    out.push(']');
+    lasting.note_length(out.len());
+    Ok(out)
 }
 
 /// What is shown at a position where one question is shown at a time: the question, or those of its screen.

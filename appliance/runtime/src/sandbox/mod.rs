@@ -9,6 +9,7 @@ mod purge;
 mod restore;
 mod stored;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -114,12 +115,17 @@ impl Sandbox {
 }
 
 /// A case as expressions see it: category and state fall back to properties of old applications.
-fn shown(case: &CaseRecord) -> CaseRecord {
+fn shown(case: &CaseRecord) -> Cow<'_, CaseRecord> {
     let property = |name: &str| case.properties.iter().find(|p| p.0 == name).map(|p| p.1.clone());
+    let category = if case.category.is_none() { property("patient_type") } else { None };
+    let state = if case.state.is_none() { property("current_status") } else { None };
+    if category.is_none() && state.is_none() {
+        return Cow::Borrowed(case);
+    }
     let mut case = case.clone();
-    case.category = case.category.clone().or_else(|| property("patient_type"));
-    case.state = case.state.clone().or_else(|| property("current_status"));
-    case
+    case.category = case.category.or(category);
+    case.state = case.state.or(state);
+    Cow::Owned(case)
 }
 
 impl UserData for Sandbox {
@@ -133,10 +139,8 @@ impl UserData for Sandbox {
         let build = || -> Source {
             // Closed cases come first: clients have always read cases by an index of their state.
             let in_state = |closed| self.cases.iter().filter(move |case| case.closed == closed);
-            Arc::new(CaseSnapshot::new(
-                &self.names,
-                in_state(true).chain(in_state(false)).map(|case| shown(case)),
-            ))
+            let cases = in_state(true).chain(in_state(false)).map(|case| shown(case));
+            Arc::new(CaseSnapshot::of(&self.names, cases))
         };
         self.snapshot.get_or_init(build).clone()
     }

@@ -154,11 +154,11 @@ impl Maker<'_> {
         let mut score = 0;
         'terms: for term in terms {
             for at in 0..self.detail.fields.len() {
-                let text = match self.detail.lazy {
-                    true => self.sort(row, at)?.unwrap_or_default().to_owned(),
-                    false => normalize(self.cell(row, at)?.text()),
+                let found = match self.detail.lazy {
+                    true => has(&self.sort(row, at)?.unwrap_or_default().to_lowercase(), term),
+                    false => has(&normalize(self.cell(row, at)?.text()), term),
                 };
-                if !text.is_empty() && text.to_lowercase().contains(&**term) {
+                if found {
                     continue 'terms;
                 }
                 if fuzzy && let Some(sort) = self.sort(row, at)? {
@@ -215,6 +215,11 @@ impl Maker<'_> {
         }
         Ok(Ordering::Equal)
     }
+}
+
+/// Whether a text has a term; a text of nothing has none.
+fn has(text: &str, term: &str) -> bool {
+    !text.is_empty() && text.contains(term)
 }
 
 fn compare_typed(kind: SortType, a: &str, b: &str, env: &Env<'_>) -> Ordering {

@@ -28,7 +28,7 @@ use journal::Journal;
 
 pub use answer::{Answer, Validation};
 pub use index::FormIndex;
-pub use prompt::{Choice, GroupPrompt, Media, Position, Prompt, RepeatPrompt, SlotPrompt};
+pub use prompt::{Changing, Choice, GroupPrompt, Media, Position, Prompt, RepeatPrompt, SlotPrompt};
 pub use state::NodeState;
 
 /// How a session begins.

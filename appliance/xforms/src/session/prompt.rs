@@ -11,7 +11,7 @@ use crate::definition::{Control, ElementId, Question};
 use crate::error::{FormCode, FormError};
 use crate::flags;
 use crate::host::FormHost;
-use crate::text::{PLAIN, Template, Text, TextForm};
+use crate::text::{PLAIN, Piece, Template, Text, TextForm};
 
 const LONG: TextForm = 1;
 const SHORT: TextForm = 2;
@@ -83,6 +83,15 @@ pub struct Prompt {
     pub answer: Option<String>,
     /// The answer of a select by its labels.
     pub answer_text: Option<String>,
+}
+
+/// What changes of a question whose texts last, see [`Session::lasting_key`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changing {
+    /// Whether an answer is required.
+    pub required: bool,
+    /// The answer, as it is written.
+    pub answer: Option<String>,
 }
 
 /// A group.
@@ -179,6 +188,42 @@ impl Session {
             Kind::NewEntry => Position::NewRepeat(Box::new(self.slot(&op, levels, id, false)?)),
             Kind::Juncture => Position::Juncture(Box::new(self.slot(&op, levels, id, true)?)),
         })
+    }
+
+    /// Names the texts of the question at a position: its language and its element.
+    ///
+    /// A question of the same name in any session of this form differs by [`Self::changing`] only, if
+    /// [`Self::lasts`]. `None` if there is no question here, or it has no node.
+    pub fn lasting_key(&self, index: &FormIndex) -> Option<(usize, ElementId)> {
+        let levels = index.levels();
+        if self.kind(levels)? != Kind::Question {
+            return None;
+        }
+        self.node_of(levels)?;
+        Some((self.language, self.element_at(levels)?))
+    }
+
+    /// Whether the texts of an element have no placeholders and its choices come from the form.
+    pub fn lasts(&self, id: ElementId) -> bool {
+        let element = self.element(id);
+        let Some(question) = element.question() else { return false };
+        let choices = question.choices.iter().map(|choice| &choice.label);
+        let mut texts = [&element.label, &question.hint, &question.help].into_iter().chain(choices);
+        question.itemset.is_none() && texts.all(|text| self.is_literal(text))
+    }
+
+    fn is_literal(&self, text: &Text) -> bool {
+        let forms = [PLAIN, LONG, SHORT, IMAGE, AUDIO, VIDEO, MARKDOWN];
+        let mut templates = forms.iter().filter_map(|form| self.template(text, *form));
+        templates.all(|template| template.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_))))
+    }
+
+    /// What changes of a question that lasts; `None` if it has no node.
+    pub fn changing(&self, index: &FormIndex, host: &dyn FormHost) -> Option<Changing> {
+        let node = self.node_of(index.levels())?;
+        let value = self.tree.datum(node);
+        let answer = (*value != Datum::Empty).then(|| data::text(value, host));
+        Some(Changing { required: self.tree.flags(node) & flags::REQUIRED != 0, answer })
     }
 
     /// The kind of a position and where it is bound.

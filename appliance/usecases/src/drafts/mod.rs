@@ -1,12 +1,15 @@
 //! What people have begun in a browser and not sent: forms, lists of chosen cases, files of answers.
 //!
-//! Each is a file of its own, replaced as a whole, and none of it is in the change log: a draft is worth nothing to
+//! Each is a file of its own, whose last version is whole at any time, and none of it is in the change log: a draft is worth nothing to
 //! anybody but who began it. A draft survives the end of the process, however it comes; a power cut may cost the
 //! last few seconds of it.
+
+mod slots;
 
 use bolster_env::{Disk, DiskFile, OpenMode};
 use bolster_model::Timestamp;
 use sha2::{Digest as _, Sha256};
+use slots::Slots;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,12 +30,63 @@ const PART: &str = ".part";
 pub struct Drafts {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Owner folders of all drafts, read from the disk when they are first asked for.
+    /// All drafts, read from the disk when they are first asked for.
     places: Mutex<Option<Places>>,
 }
 
-/// Shelf and id, and the folder of the owner.
-type Places = HashMap<(String, String), String>;
+/// What is known of the drafts on the disk.
+#[derive(Default)]
+struct Places {
+    /// The folder of the owner, by shelf and id.
+    folders: HashMap<Key, String>,
+    /// Drafts by shelf and folder.
+    owners: HashMap<Key, HashMap<String, Draft>>,
+    /// Counts what is written.
+    clock: i64,
+}
+
+/// Two names: of a shelf, and of an id or a folder.
+type Key = (String, String);
+
+/// One draft as far as it is known.
+#[derive(Clone, Copy)]
+struct Draft {
+    /// Higher for what was written later; `None` while nobody needed to know.
+    written: Option<i64>,
+    /// How its file is made; `None` until it is written or read.
+    slots: Option<Slots>,
+}
+
+fn key(shelf: &str, name: &str) -> Key {
+    (shelf.to_owned(), name.to_owned())
+}
+
+impl Places {
+    fn insert(&mut self, shelf: &str, folder: &str, id: &str, draft: Draft) {
+        self.folders.insert(key(shelf, id), folder.to_owned());
+        self.owners.entry(key(shelf, folder)).or_default().insert(id.to_owned(), draft);
+    }
+
+    fn remove(&mut self, shelf: &str, id: &str) -> Option<String> {
+        let folder = self.folders.remove(&key(shelf, id))?;
+        let owner = key(shelf, &folder);
+        if let Some(drafts) = self.owners.get_mut(&owner) {
+            drafts.remove(id);
+            if drafts.is_empty() {
+                self.owners.remove(&owner);
+            }
+        }
+        Some(folder)
+    }
+
+    fn of(&self, shelf: &str, folder: &str) -> impl Iterator<Item = (&String, &Draft)> {
+        self.owners.get(&key(shelf, folder)).into_iter().flatten()
+    }
+
+    fn draft(&mut self, shelf: &str, folder: &str, id: &str) -> Option<&mut Draft> {
+        self.owners.get_mut(&key(shelf, folder))?.get_mut(id)
+    }
+}
 
 /// Ids come from clients: they are names of files only if nothing in them means anything to a disk.
 fn is_id(id: &str) -> bool {
@@ -66,7 +120,7 @@ impl Drafts {
     }
 
     fn read_places(&self) -> io::Result<Places> {
-        let mut places = Places::new();
+        let mut places = Places::default();
         for shelf in self.disk.list(&self.dir)? {
             for owner in self.disk.list(&shelf)? {
                 for draft in self.disk.list(&owner)? {
@@ -79,7 +133,9 @@ impl Drafts {
                         self.disk.remove(&draft)?;
                         continue;
                     }
-                    places.insert((shelf, id), owner);
+                    if shelf != FILES {
+                        places.insert(&shelf, &owner, &id, Draft { written: None, slots: None });
+                    }
                 }
             }
         }
@@ -101,76 +157,106 @@ impl Drafts {
 
     /// Keeps a draft; one of the same id is replaced as a whole.
     ///
-    /// Errors: those of the disk; `InvalidInput` for an id that is no id.
+    /// Errors: those of the disk; `InvalidInput` for an id that is no id, and for a draft of more than 64 MB.
     pub fn save(&self, shelf: &str, owner: &str, id: &str, bytes: &[u8]) -> io::Result<()> {
         if !is_id(id) {
             return Err(not_an_id());
         }
+        let owner_len = (owner.len() as u32).to_le_bytes();
+        let content = [&owner_len[..], owner.as_bytes(), bytes];
+        let length = content.iter().map(|part| part.len()).sum();
+        if length as u64 > BYTES_MAX {
+            return Err(slots::too_large());
+        }
         let folder = folder_of(owner);
         let path = self.path(shelf, &folder, id);
-        let part = path.with_file_name(format!("{id}{PART}"));
-        let is_new = self.with_places(|places| !places.contains_key(&(shelf.to_owned(), id.to_owned())))?;
-        if is_new {
-            self.disk.create_dir_all(path.parent().unwrap_or(&self.dir))?;
-            self.make_room(shelf, &folder)?;
+        let known = self.with_places(|places| places.draft(shelf, &folder, id).copied())?;
+        let mut slots = known.and_then(|draft| draft.slots).filter(|slots| slots.fits(length));
+        match &mut slots {
+            Some(slots) => {
+                let (at, slot) = slots.next(&content);
+                self.disk.open(&path, OpenMode::CreateOrOpen)?.write_at(at, &slot)?;
+            }
+            None => {
+                if known.is_none() {
+                    self.disk.create_dir_all(path.parent().unwrap_or(&self.dir))?;
+                    self.make_room(shelf, &folder)?;
+                }
+                let part = path.with_file_name(format!("{id}{PART}"));
+                let file = self.disk.open(&part, OpenMode::CreateOrOpen)?;
+                file.set_len(0)?;
+                file.write_at(0, &slots.insert(Slots::for_length(length)).first(&content))?;
+                drop(file);
+                self.disk.rename(&part, &path)?;
+            }
         }
-        let file = self.disk.open(&part, OpenMode::CreateOrOpen)?;
-        let mut whole = Vec::with_capacity(owner.len() + 5 + bytes.len());
-        whole.extend_from_slice(&(owner.len() as u32).to_le_bytes());
-        whole.extend_from_slice(owner.as_bytes());
-        whole.extend_from_slice(bytes);
-        file.set_len(0)?;
-        file.write_at(0, &whole)?;
-        drop(file);
-        self.disk.rename(&part, &path)?;
-        if is_new {
-            self.with_places(|places| places.insert((shelf.to_owned(), id.to_owned()), folder))?;
-        }
-        Ok(())
+        self.with_places(|places| {
+            places.clock += 1;
+            let draft = Draft { written: Some(places.clock), slots };
+            match places.draft(shelf, &folder, id) {
+                Some(known) => *known = draft,
+                None => places.insert(shelf, &folder, id, draft),
+            }
+        })
     }
 
+    /// Forgets the draft of an owner that was written longest ago, if there are as many as there may be.
     fn make_room(&self, shelf: &str, folder: &str) -> io::Result<()> {
-        let mine: Vec<String> = self.with_places(|places| {
-            let mine = places.iter().filter(|((s, _), f)| s == shelf && *f == folder);
-            mine.map(|((_, id), _)| id.clone()).collect()
+        let unknown: Vec<String> = self.with_places(|places| {
+            let (drafts, mut unknown) = (places.of(shelf, folder), Vec::new());
+            let count =
+                drafts.filter(|(id, d)| d.written.is_some() || (unknown.push(id.to_string()), false).1);
+            if count.count() + unknown.len() < DRAFTS_MAX { Vec::new() } else { unknown }
         })?;
-        if mine.len() < DRAFTS_MAX {
-            return Ok(());
+        // What was there before this process: the disk knows.
+        for id in unknown {
+            let age = self.disk.modified_secs(&self.path(shelf, folder, &id)).unwrap_or(0);
+            self.with_places(|places| {
+                if let Some(draft) = places.draft(shelf, folder, &id) {
+                    draft.written = Some(age.saturating_sub(i64::MAX / 2));
+                }
+            })?;
         }
-        let age = |id: &String| self.disk.modified_secs(&self.path(shelf, folder, id)).unwrap_or(i64::MAX);
-        match mine.into_iter().min_by_key(age) {
-            Some(oldest) => self.remove(shelf, &oldest),
-            None => Ok(()),
-        }
+        let oldest = self.with_places(|places| {
+            let full = places.of(shelf, folder).count() >= DRAFTS_MAX;
+            let oldest = places.of(shelf, folder).min_by_key(|(_, draft)| draft.written);
+            oldest.filter(|_| full).map(|(id, _)| id.clone())
+        })?;
+        oldest.map_or(Ok(()), |id| self.remove(shelf, &id))
     }
 
     /// A draft and its owner.
     pub fn load(&self, shelf: &str, id: &str) -> io::Result<Option<(String, Vec<u8>)>> {
-        let folder = self.with_places(|places| places.get(&(shelf.to_owned(), id.to_owned())).cloned())?;
+        let folder = self.with_places(|places| places.folders.get(&key(shelf, id)).cloned())?;
         let Some(folder) = folder else { return Ok(None) };
         let file = match self.disk.open(&self.path(shelf, &folder, id), OpenMode::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
         let length = file.len()?;
-        if !(4..=BYTES_MAX).contains(&length) {
+        if length > 3 * BYTES_MAX {
             return Ok(None);
         }
         let mut whole = vec![0; length as usize];
         file.read_at(0, &mut whole)?;
-        let owner = u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) as usize;
         // A power cut can leave a file without its content.
-        let Some(owner) = whole.get(4..4 + owner).and_then(|o| std::str::from_utf8(o).ok()) else {
+        let Some((slots, content)) = slots::newest(&whole) else { return Ok(None) };
+        let Some((length, rest)) = content.split_first_chunk() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some(owner) = rest.get(..length).and_then(|owner| std::str::from_utf8(owner).ok()) else {
             return Ok(None);
         };
-        let owner = owner.to_owned();
-        let bytes = whole.split_off(4 + owner.len());
-        Ok(Some((owner, bytes)))
+        self.with_places(|places| {
+            if let Some(draft) = places.draft(shelf, &folder, id).filter(|draft| draft.slots.is_none()) {
+                draft.slots = Some(slots);
+            }
+        })?;
+        Ok(Some((owner.to_owned(), rest[length..].to_vec())))
     }
 
     /// Forgets a draft.
     pub fn remove(&self, shelf: &str, id: &str) -> io::Result<()> {
-        let folder = self.with_places(|places| places.remove(&(shelf.to_owned(), id.to_owned())))?;
+        let folder = self.with_places(|places| places.remove(shelf, id))?;
         match folder.map(|folder| self.disk.remove(&self.path(shelf, &folder, id))) {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -180,10 +266,8 @@ impl Drafts {
     /// Everything of an owner, by id.
     pub fn owned(&self, shelf: &str, owner: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
         let folder = folder_of(owner);
-        let mut ids: Vec<String> = self.with_places(|places| {
-            let mine = places.iter().filter(|((s, _), f)| s == shelf && **f == folder);
-            mine.map(|((_, id), _)| id.clone()).collect()
-        })?;
+        let mut ids: Vec<String> =
+            self.with_places(|places| places.of(shelf, &folder).map(|(id, _)| id.clone()).collect())?;
         ids.sort();
         let mut all = Vec::new();
         for id in ids {
@@ -198,7 +282,8 @@ impl Drafts {
     pub fn forget_old(&self, now: Timestamp) -> io::Result<usize> {
         let oldest = now.0.div_euclid(1_000_000) - DAYS_MAX * 86_400;
         let all: Vec<(String, String, String)> = self.with_places(|places| {
-            places.iter().map(|((shelf, id), folder)| (shelf.clone(), folder.clone(), id.clone())).collect()
+            let all = places.folders.iter();
+            all.map(|((shelf, id), folder)| (shelf.clone(), folder.clone(), id.clone())).collect()
         })?;
         let mut count = 0;
         for (shelf, folder, id) in all {
@@ -220,7 +305,7 @@ impl Drafts {
 
     /// How many drafts there are.
     pub fn count(&self) -> usize {
-        self.with_places(|places| places.len()).unwrap_or(0)
+        self.with_places(|places| places.folders.len()).unwrap_or(0)
     }
 
     // ---- files of answers ----
@@ -349,6 +434,41 @@ mod tests {
         let again = drafts(dir.path());
         assert_eq!(again.owned("forms", "amina").unwrap().len(), 1);
         assert!(!folder.join("b.part").exists());
+    }
+
+    #[test]
+    fn drafts_are_written_over_in_place_and_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = drafts(dir.path());
+        for round in 0..20usize {
+            let bytes = vec![round as u8; round * 1_000];
+            first.save("forms", "amina", "a", &bytes).unwrap();
+            assert_eq!(first.load("forms", "a").unwrap(), Some(("amina".into(), bytes.clone())));
+            let again = drafts(dir.path());
+            assert_eq!(again.load("forms", "a").unwrap(), Some(("amina".into(), bytes)));
+            again.save("forms", "amina", "a", b"by another process").unwrap();
+            assert_eq!(again.load("forms", "a").unwrap().unwrap().1, b"by another process");
+        }
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_are_too_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = drafts(dir.path());
+        for number in 0..DRAFTS_MAX {
+            first.save("forms", "amina", &format!("f{number}"), b"x").unwrap();
+        }
+        first.save("forms", "amina", "f0", b"touched").unwrap();
+        first.save("forms", "binta", "other", b"x").unwrap();
+        first.save("forms", "amina", "more", b"x").unwrap();
+        assert_eq!(first.count(), DRAFTS_MAX + 1);
+        assert!(first.load("forms", "f0").unwrap().is_some());
+        assert!(first.load("forms", "f1").unwrap().is_none());
+        let again = drafts(dir.path());
+        again.save("forms", "amina", "f2", b"touched").unwrap();
+        again.save("forms", "amina", "still-more", b"x").unwrap();
+        assert_eq!(again.count(), DRAFTS_MAX + 1);
+        assert!(again.load("forms", "f2").unwrap().is_some());
     }
 
     #[test]
