@@ -62,6 +62,23 @@ pub(crate) struct UserState {
     pub recent: Mutex<[VecDeque<(String, String, String)>; 2]>,
 }
 
+/// What the API holds in memory, and how often that helped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Applications.
+    pub apps: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Open forms.
+    pub forms: usize,
+    /// Bytes that the open forms take, about.
+    pub form_bytes: usize,
+    /// Requests about a form that found it in memory.
+    pub form_hits: u64,
+    /// Requests about a form that read it from what was kept.
+    pub form_misses: u64,
+}
+
 /// The API. One value serves everybody.
 #[derive(Default)]
 pub struct Formplayer {
@@ -94,8 +111,16 @@ impl Formplayer {
         lock(&self.users).remove(&account.key());
     }
 
-    /// How many applications, accounts and open forms are held in memory.
-    pub fn held(&self) -> (usize, usize, usize) {
-        (lock(&self.apps).len(), lock(&self.users).len(), lock(&self.live).len())
+    /// What is held in memory.
+    pub fn held(&self) -> Held {
+        let (forms, form_bytes, form_hits, form_misses) = lock(&self.live).figures();
+        Held {
+            apps: lock(&self.apps).len(),
+            accounts: lock(&self.users).len(),
+            forms,
+            form_bytes,
+            form_hits,
+            form_misses,
+        }
     }
 }

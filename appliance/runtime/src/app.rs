@@ -186,7 +186,7 @@ impl App {
 }
 
 /// The namespace of a form: that of the first element of its main instance.
-fn form_namespace(text: &str) -> Option<String> {
+pub(crate) fn form_namespace(text: &str) -> Option<String> {
     let mut mended = String::new();
     let document = parse::xml::document(text, &mut mended).ok()?;
     let model = document.descendants().find(|node| node.has_tag_name_local("model"))?;

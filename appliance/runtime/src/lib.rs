@@ -16,6 +16,7 @@
 //!   or searches in it.
 
 mod app;
+mod check;
 mod detail;
 mod env;
 mod error;
@@ -35,6 +36,7 @@ mod text;
 mod world;
 
 pub use app::{App, Files};
+pub use check::{Finding, Severity, check};
 pub use detail::{Action, Detail, Field, Grid, SortType, Style, Template};
 pub use env::{Cx, Env, Scope, Variables};
 pub use error::{Code, Error};

@@ -15,8 +15,9 @@ use bolster_usecases::admin::api_keys::KeyLimits;
 use bolster_usecases::admin::groups::GroupChange;
 use bolster_usecases::admin::places::NewLocation;
 use bolster_usecases::admin::workers::UserChange;
+use bolster_usecases::apps::{Severity, check_package};
 use bolster_usecases::nouns::LocationType;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli) -> Result<bool> {
             cli.json,
             &mut std::io::stdout().lock(),
         )?),
+        Command::App(AppCommand::Check { file, strict }) => app_check(file, *strict, cli.json),
         Command::Form(FormCommand::Fill(command)) => {
             let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
             Ok(bolster_form_cli::fill(command, &SystemClock::default(), &OsRandom, &mut input, &mut output)?)
@@ -256,6 +258,32 @@ fn request(command: &Command) -> Result<Request> {
     })
 }
 
+/// Lists what is wrong with a package; true if it can be used.
+fn app_check(file: &Path, strict: bool, json: bool) -> Result<bool> {
+    let opened =
+        std::fs::File::open(file).with_context(|| format!("{} could not be read", file.display()))?;
+    let findings = check_package(opened).map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
+    let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
+    let warnings = findings.len() - errors;
+    if json {
+        let list: Vec<Value> = findings
+            .iter()
+            .map(|f| {
+                let severity = if f.severity == Severity::Error { "error" } else { "warning" };
+                json!({"severity": severity, "code": f.code, "place": f.place, "message": f.message})
+            })
+            .collect();
+        print(
+            &json!({"ok": errors == 0, "errors": errors, "warnings": warnings, "findings": list}).to_string(),
+        )?;
+    } else {
+        let mut text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        text.push_str(&format!("{errors} errors, {warnings} warnings"));
+        print(&text)?;
+    }
+    Ok(errors == 0 && (warnings == 0 || !strict))
+}
+
 fn app_request(command: &AppCommand) -> Result<Request> {
     let release = |version: &OneVersion, released| Request::AppRelease {
         project: version.project.clone(),
@@ -273,6 +301,7 @@ fn app_request(command: &AppCommand) -> Result<Request> {
             name: name.clone(),
             notes: notes.clone(),
         },
+        AppCommand::Check { .. } => return Err(anyhow!("this command asks nothing of a data folder")),
         AppCommand::List { project } => Request::AppList { project: project.clone() },
         AppCommand::Release(version) => release(version, true),
         AppCommand::Unrelease(version) => release(version, false),

@@ -352,10 +352,21 @@ fn lag(value: &Value) -> String {
 }
 
 fn doctor(value: &Value) -> String {
-    value["checks"].as_array().into_iter().flatten().fold(String::new(), |text, check| {
+    let listed = |name: &str| value[name].as_array().into_iter().flatten();
+    let mut text = listed("checks").fold(String::new(), |text, check| {
         let word = if check["ok"] == true { "ok    " } else { "WRONG " };
         text + &format!("{word}{}\n", string(check, "sentence"))
-    })
+    });
+    for user in listed("heaviest_users") {
+        let (user, project, cases) = (string(user, "user"), string(user, "project"), &user["cases"]);
+        text.push_str(&format!("heavy {user} of {project} works in a browser with {cases} cases\n"));
+    }
+    for app in listed("heaviest_apps") {
+        let (name, project, forms) = (string(app, "app"), string(app, "project"), &app["forms"]);
+        let mib = app["bytes"].as_u64().unwrap_or(0) as f64 / f64::from(1 << 20);
+        text.push_str(&format!("heavy {name} of {project} has {forms} forms and {mib:.1} MiB\n"));
+    }
+    text
 }
 
 #[cfg(test)]

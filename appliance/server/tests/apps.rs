@@ -18,6 +18,26 @@ fn package(version: u32) -> Vec<u8> {
 }
 
 #[test]
+fn an_app_is_checked_before_anybody_gets_it() {
+    let folder = Folder::new("app-check");
+    let data = folder.join("data");
+    let file = folder.join("maji.ccz");
+    std::fs::write(&file, package(7)).unwrap();
+    let said = bolster_with(&data, "app check", &file, "");
+    assert_eq!(said.status, 1, "{said:?}");
+    let line =
+        "menu m: error[unknown command]: It lists the command nowhere, which is neither a form nor a menu.";
+    assert_eq!(said.out, format!("{line}\n1 errors, 0 warnings\n"));
+    let said = bolster_with(&data, "--json app check", &file, "");
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&value["ok"], &value["findings"][0]["code"]), (&false.into(), &"unknown command".into()));
+    std::fs::write(&file, b"PK no package").unwrap();
+    let said = bolster_with(&data, "app check", &file, "");
+    assert!(said.status == 1 && said.err.contains("it is no zip file"), "{said:?}");
+    assert!(!data.exists(), "it asks nothing of the data folder");
+}
+
+#[test]
 fn an_app_is_taken_in_and_released() {
     let folder = Folder::new("apps");
     let data = folder.join("data");

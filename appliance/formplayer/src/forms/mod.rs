@@ -29,12 +29,22 @@ pub(crate) use world::FormWorld;
 
 /// Open forms that are kept in memory.
 const LIVE_MAX: usize = 20_000;
+/// Bytes that open forms may take in memory, about.
+const LIVE_BYTES_MAX: usize = 512 << 20;
+/// Bytes of a node of an open form, and of what is around the nodes, as measured with `bench webapps`.
+const NODE_BYTES: usize = 100;
+const FORM_BYTES: usize = 2_048;
 
 /// Open forms as they are in memory, by id, with what was written down of them last: what is not here is read from
 /// there.
 #[derive(Default)]
 pub(crate) struct LiveForms {
     forms: HashMap<String, Live>,
+    bytes: usize,
+    /// Counts what is put in.
+    clock: u64,
+    hits: u64,
+    misses: u64,
 }
 
 struct Live {
@@ -42,17 +52,31 @@ struct Live {
     record: Arc<Record>,
     /// Missing while a request works on it.
     session: Option<FormSession>,
+    bytes: usize,
+    /// When it was put in.
+    used: u64,
 }
 
 impl LiveForms {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.forms.len()
+    /// How many there are, the bytes they take, and how often one was there and not.
+    pub fn figures(&self) -> (usize, usize, u64, u64) {
+        (self.forms.len(), self.bytes, self.hits, self.misses)
     }
 
     /// Forgets one.
     pub fn remove(&mut self, id: &str) {
-        self.forms.remove(id);
+        if let Some(live) = self.forms.remove(id) {
+            self.bytes -= live.bytes;
+        }
+    }
+
+    /// Forgets the half that was not used for longest: what was kept of them brings them back.
+    fn make_room(&mut self) {
+        let mut used: Vec<u64> = self.forms.values().map(|live| live.used).collect();
+        used.sort_unstable();
+        let middle = used[used.len() / 2];
+        self.forms.retain(|_, live| live.used > middle);
+        self.bytes = self.forms.values().map(|live| live.bytes).sum();
     }
 
     /// What was written down last, and whose it is.
@@ -62,17 +86,25 @@ impl LiveForms {
     }
 
     fn take(&mut self, id: &str, version: u64) -> Option<FormSession> {
-        let live = self.forms.get_mut(id)?;
-        let session = live.session.take();
-        session.filter(|_| live.record.version == version)
+        let live = self.forms.get_mut(id);
+        let session = live.and_then(|live| live.session.take().filter(|_| live.record.version == version));
+        match session {
+            Some(_) => self.hits += 1,
+            None => self.misses += 1,
+        }
+        session
     }
 
     fn put(&mut self, owner: String, record: Record, session: FormSession) {
-        if self.forms.len() >= LIVE_MAX {
-            self.forms.clear();
-        }
-        let live = Live { owner, record: Arc::new(record), session: Some(session) };
+        self.remove(&record.id);
+        let bytes = FORM_BYTES + session.node_count() * NODE_BYTES;
+        self.clock += 1;
+        let live = Live { owner, record: Arc::new(record), session: Some(session), bytes, used: self.clock };
+        self.bytes += bytes;
         self.forms.insert(live.record.id.clone(), live);
+        if self.forms.len() > LIVE_MAX || self.bytes > LIVE_BYTES_MAX && self.forms.len() > 1 {
+            self.make_room();
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const MAC_DIGEST: HeaderName = HeaderName::from_static("x-mac-digest");
 /// What only pages of this server can say.
 const XSRF_HEADER: HeaderName = HeaderName::from_static("x-xsrf-token");
 const XSRF_COOKIE: &str = "XSRF-TOKEN";
+/// What CommCare HQ turns on project by project, and everybody has here: links into apps, search beside its results.
+const TOGGLES: [&str; 2] = ["SESSION_ENDPOINTS", "SPLIT_SCREEN_CASE_SEARCH"];
 const JSON: &str = "application/json;charset=UTF-8";
 /// Largest request without a file: all answers of a large form, or a form to be validated.
 const BODY_BYTES_MAX: usize = 12 << 20;
@@ -138,7 +140,7 @@ fn caller(
         username: name.or_else(|| names.first().cloned()).unwrap_or_default(),
         domains: projects.iter().map(|p| p.name.clone()).collect(),
         superuser: user.server_admin,
-        toggles: Vec::new(),
+        toggles: TOGGLES.map(str::to_owned).to_vec(),
     };
     (caller, Who::Person { token: token.to_owned(), names })
 }

@@ -12,6 +12,7 @@ pub fn figures(state: &State) -> Reply {
     let mut out = String::with_capacity(4096);
     writer(&mut out, state);
     endpoint(&mut out, state);
+    web_apps(&mut out, state);
     whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out)
 }
 
@@ -52,6 +53,29 @@ fn writer(out: &mut String, state: &State) {
         .map(|(n, applied)| (format!("{{reader=\"shard-{n}\"}}"), status.head.saturating_sub(*applied)))
         .collect();
     line(out, "bolster_reader_lag", "gauge", "Entries of the change log that a reader has not taken.", &lag);
+}
+
+fn web_apps(out: &mut String, state: &State) {
+    let held = state.formplayer.held();
+    let apps = one(held.apps as u64);
+    line(out, "bolster_webapps_apps", "gauge", "Apps that are parsed in memory.", &apps);
+    let accounts = one(held.accounts as u64);
+    line(out, "bolster_webapps_accounts", "gauge", "People who used an app in a browser.", &accounts);
+    let sessions = one(held.forms as u64);
+    line(out, "bolster_webapps_sessions", "gauge", "Open forms in memory.", &sessions);
+    let bytes = one(held.form_bytes as u64);
+    line(out, "bolster_webapps_session_bytes", "gauge", "Bytes that open forms take, about.", &bytes);
+    let drafts = one(state.app.drafts().count() as u64);
+    line(out, "bolster_webapps_drafts", "gauge", "Open forms and lists on the disk.", &drafts);
+    let lookup = |result: &str, count: u64| (format!("{{result=\"{result}\"}}"), count);
+    let lookups = [lookup("hit", held.form_hits), lookup("miss", held.form_misses)];
+    let help = "Requests about a form, by whether it was in memory.";
+    line(out, "bolster_webapps_session_lookups_total", "counter", help, &lookups);
+    let (users, cases) = state.app.live_held();
+    let users = one(users as u64);
+    line(out, "bolster_webapps_users", "gauge", "Users whose cases are in memory.", &users);
+    let cases = one(cases as u64);
+    line(out, "bolster_webapps_cases", "gauge", "Cases in memory, counted for each user.", &cases);
 }
 
 fn endpoint(out: &mut String, state: &State) {

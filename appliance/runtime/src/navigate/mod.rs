@@ -193,9 +193,16 @@ impl<'x> Navigator<'x> {
         let respect = !options.ignore_relevancy;
         match &screen {
             Screen::Menu(menu) => {
-                // What is no number changes nothing, and the menu comes again.
-                if let Ok(number) = input.trim().parse::<i64>() {
-                    let choices = menu.choices(respect);
+                let choices = menu.choices(respect);
+                // An id means the same command also after the menu changed.
+                let by_id = choices.iter().position(|item| item.command() == input);
+                let number = by_id.map_or_else(|| input.trim().parse::<i64>().ok(), |at| Some(at as i64));
+                if number.is_none() && menu.all.iter().any(|item| item.command() == input) {
+                    let message = format!("{input} is not among the choices of {} at the moment.", menu.menu);
+                    return Err(Error::new(Code::NotFound, message));
+                }
+                // What is neither changes nothing, and the menu comes again.
+                if let Some(number) = number {
                     let chosen = usize::try_from(number).ok().and_then(|at| choices.get(at));
                     let command = chosen.map(|item| item.command().to_owned()).ok_or_else(|| {
                         Error::new(
@@ -212,7 +219,10 @@ impl<'x> Navigator<'x> {
                 }
                 self.breadcrumbs.push(best_title(&self.session, self.cx));
                 if respect {
-                    self.persistent.enter_menu(input)?;
+                    match by_id {
+                        Some(at) => self.persistent.enter_menu(&at.to_string())?,
+                        None => self.persistent.enter_menu(input)?,
+                    }
                 }
             }
             Screen::Entity(entity) => self.choose(entity, input, validated, auto_launch, options)?,

@@ -24,6 +24,15 @@ pub enum AppCommand {
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         notes: String,
     },
+    /// Check a package before anybody gets it: menus, lists, forms, texts, links
+    Check {
+        /// The package
+        #[arg(value_name = "FILE.ccz")]
+        file: PathBuf,
+        /// Warnings count as errors
+        #[arg(long)]
+        strict: bool,
+    },
     /// List the apps with their newest and their released version
     List {
         /// Only of this project

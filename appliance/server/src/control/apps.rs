@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use bolster_auth::{EditApps, Project, ViewApps};
 use bolster_model::Timestamp;
 use bolster_usecases::Appliance;
-use bolster_usecases::apps::{App, AppsError, ImportApp, Prompt};
+use bolster_usecases::apps::{App, AppsError, ImportApp, Prompt, Wanted};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
@@ -54,6 +54,27 @@ pub fn list(appliance: &Appliance, name: Option<&str>) -> Result<Value> {
         apps.extend(appliance.list_apps(&permit)?.iter().map(|app| app_json(&project, app)));
     }
     Ok(json!({ "apps": apps }))
+}
+
+/// The apps whose newest package is largest: project, app, forms and bytes.
+pub fn heaviest(appliance: &Appliance, most: usize) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for project in projects(appliance, None)? {
+        let permit = appliance.auth().operator_permit::<ViewApps>(OPERATOR, &project);
+        for app in appliance.list_apps(&permit)? {
+            let Some(newest) = app.builds.iter().max_by_key(|build| build.version) else { continue };
+            let found = appliance.find_build(project.id, &newest.id, &Wanted::default())?;
+            let Some(found) = found else { continue };
+            let bytes: u64 = found.build.files.iter().map(|file| file.length).sum();
+            all.push((bytes, project.name.clone(), app.name.clone(), found.build.forms.len()));
+        }
+    }
+    all.sort_by(|a, b| b.cmp(a));
+    all.truncate(most);
+    let shown = all.into_iter().map(|(bytes, project, app, forms)| {
+        json!({"project": project, "app": app, "forms": forms, "bytes": bytes})
+    });
+    Ok(shown.collect())
 }
 
 /// `app release`, `app unrelease`

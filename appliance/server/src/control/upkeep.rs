@@ -17,6 +17,8 @@ const TAIL_MAX: u64 = 100_000;
 const FREE_BYTES_MIN: u64 = 1 << 30;
 /// A clock before this is wrong: the product did not exist.
 const CLOCK_MIN: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// Users and apps that take most room and are named.
+const HEAVIEST: usize = 5;
 /// A reader further behind than this does not keep up.
 const LAG_MAX: u64 = 100_000;
 
@@ -179,7 +181,13 @@ pub fn doctor(appliance: &Appliance, caller: &mut Caller<'_, '_>) -> Result<Valu
         }
     });
     let ok = checks.iter().all(|check| check["ok"] == true);
-    Ok(json!({"ok": ok, "checks": checks}))
+    let users: Vec<Value> = appliance
+        .live_heaviest(HEAVIEST)
+        .into_iter()
+        .map(|(project, user, cases)| json!({"project": project, "user": user, "cases": cases}))
+        .collect();
+    let apps = super::apps::heaviest(appliance, HEAVIEST)?;
+    Ok(json!({"ok": ok, "checks": checks, "heaviest_users": users, "heaviest_apps": apps}))
 }
 
 fn check(ok: bool, sentence: String) -> Value {

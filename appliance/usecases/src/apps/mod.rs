@@ -11,13 +11,14 @@ mod package;
 mod serve;
 mod settings;
 
+pub use bolster_runtime::{Finding, Severity};
 pub use documents::{
     App, Build, BuildEntry, BuildFile, Form, LocationRelease, Prompt, RecoveryMeasure, kind,
 };
 pub(crate) use find::AppsCache;
 pub use find::{FoundBuild, Target, Wanted, app_code};
 pub use import::{ImportApp, ImportError, Imported};
-pub use package::{PackageLimits, pack};
+pub use package::{PackageLimits, check_package, pack};
 pub use serve::{MediaFile, ServeError, Served, content_tag};
 pub use settings::RECOVERY_MEASURES;
 

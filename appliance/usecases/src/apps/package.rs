@@ -1,8 +1,10 @@
 //! Packages as zip files: hostile until proven otherwise, and written for phones that take them whole.
 
 use bolster_model::Digest;
+use bolster_runtime::Finding;
 use bolster_store::{BlobError, BlobPin, BlobReader, Blobs, Staged};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
@@ -95,11 +97,69 @@ pub(super) fn unpack(
     mut source: impl Read + Seek,
     limits: &PackageLimits,
 ) -> Result<UnpackedFiles, UnpackError> {
+    let (mut archive, package_bytes) = opened(&mut source, limits)?;
+    let names = names(&mut archive, limits)?;
+    let budget = limits.free_bytes.max(package_bytes.saturating_mul(limits.ratio)).min(limits.total_bytes);
+    let mut left = budget;
+    let mut out = UnpackedFiles::default();
+    for (index, path) in names {
+        let mut entry = archive.by_index(index).map_err(|error| zip_error(&path, error))?;
+        let (file, pin) = store(blobs, &mut entry, &path, limits.file_bytes.min(left))?;
+        left = left.saturating_sub(file.length);
+        out.files.push(file);
+        out.pins.push(pin);
+    }
+    out.files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(out)
+}
+
+/// Lists what is wrong with a package, without keeping anything of it.
+///
+/// Errors: it cannot even be opened; a sentence for people, by the rules that hold when it is imported.
+pub fn check_package(source: impl Read + Seek) -> Result<Vec<Finding>, String> {
+    Ok(bolster_runtime::check(&PackageFile::open(source, &PackageLimits::default())?))
+}
+
+/// A package as it is on a disk.
+struct PackageFile<R> {
+    archive: RefCell<ZipArchive<R>>,
+    /// Numbers of its files by path.
+    files: HashMap<String, usize>,
+    file_bytes: u64,
+}
+
+impl<R: Read + Seek> PackageFile<R> {
+    fn open(mut source: R, limits: &PackageLimits) -> Result<Self, String> {
+        let told = |error: UnpackError| error.to_string();
+        opened(&mut source, limits).map_err(told)?;
+        source.seek(SeekFrom::Start(0)).map_err(|error| told(UnpackError::Read(error)))?;
+        let mut archive = ZipArchive::new(source).map_err(|error| told(zip_error("it", error)))?;
+        let names = names(&mut archive, limits).map_err(told)?;
+        let files = names.into_iter().map(|(index, path)| (path, index)).collect();
+        Ok(Self { archive: RefCell::new(archive), files, file_bytes: limits.file_bytes })
+    }
+}
+
+impl<R: Read + Seek> bolster_runtime::Files for PackageFile<R> {
+    fn text(&self, path: &str) -> Option<String> {
+        let index = *self.files.get(path)?;
+        let mut archive = self.archive.borrow_mut();
+        let mut text = Vec::new();
+        archive.by_index(index).ok()?.take(self.file_bytes).read_to_end(&mut text).ok()?;
+        String::from_utf8(text).ok()
+    }
+}
+
+/// An archive in which nothing is hidden, and the bytes of the package.
+fn opened<'s, R: Read + Seek>(
+    source: &'s mut R,
+    limits: &PackageLimits,
+) -> Result<(ZipArchive<&'s mut R>, u64), UnpackError> {
     let package_bytes = source.seek(SeekFrom::End(0)).map_err(UnpackError::Read)?;
     if package_bytes > limits.package_bytes {
         return Err(bad(format!("it is larger than {} bytes", limits.package_bytes)));
     }
-    let promised = entry_count(&mut source, package_bytes)?;
+    let promised = entry_count(source, package_bytes)?;
     if promised > limits.files {
         return Err(bad(format!("it holds more than {} files", limits.files)));
     }
@@ -114,19 +174,7 @@ pub(super) fn unpack(
     if archive.has_overlapping_entries().map_err(|error| zip_error("it", error))? {
         return Err(bad("its files lie over one another"));
     }
-    let names = names(&mut archive, limits)?;
-    let budget = limits.free_bytes.max(package_bytes.saturating_mul(limits.ratio)).min(limits.total_bytes);
-    let mut left = budget;
-    let mut out = UnpackedFiles::default();
-    for (index, path) in names {
-        let mut entry = archive.by_index(index).map_err(|error| zip_error(&path, error))?;
-        let (file, pin) = store(blobs, &mut entry, &path, limits.file_bytes.min(left))?;
-        left = left.saturating_sub(file.length);
-        out.files.push(file);
-        out.pins.push(pin);
-    }
-    out.files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(out)
+    Ok((archive, package_bytes))
 }
 
 /// How many entries the end record promises. Zip64 is refused: no package needs it, and its readers differ.

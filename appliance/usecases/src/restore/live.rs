@@ -139,6 +139,17 @@ impl Appliance {
         (users.by_user.len(), users.by_user.values().map(|u| u.data.case_count()).sum())
     }
 
+    /// Whose data takes most room in memory: project, name and cases, most first.
+    pub fn live_heaviest(&self, most: usize) -> Vec<(String, String, usize)> {
+        let users = self.live_cache().lock();
+        let named =
+            |live: &Live| (live.project.name.clone(), live.user.username.clone(), live.data.case_count());
+        let mut all: Vec<_> = users.by_user.values().map(named).collect();
+        all.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| (&a.0, &a.1).cmp(&(&b.0, &b.1))));
+        all.truncate(most);
+        all
+    }
+
     /// Everything, read from the store.
     fn read_live(&self, project: &Arc<Project>, user: &RestoreUser, lsn: u64) -> Result<Live, RestoreError> {
         let graph = StoredCases { view: self.store().steady_view(), project: project.id };

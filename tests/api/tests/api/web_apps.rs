@@ -51,6 +51,8 @@ fn a_visit_from_the_list_to_the_case_over_a_restart() {
         home["commands"].as_array().unwrap().iter().filter_map(|c| c["displayText"].as_str()).collect();
     assert_eq!(names, ["Households", "Patients"]);
     assert_eq!(entities(&browser.go(&["1"])), ["ada"], "only her own");
+    let patients = home["commands"][1]["id"].as_str().unwrap();
+    assert_eq!(browser.go(&[patients])["entities"], browser.go(&["1"])["entities"], "a bookmark by id");
     let details = browser.ask("get_details", json!({"app_id": app, "selections": ["1", "ada"]}));
     assert_eq!(details["details"][0]["details"][0], "Ada");
 
@@ -66,6 +68,10 @@ fn a_visit_from_the_list_to_the_case_over_a_restart() {
     let begun = browser.ask("get_sessions", json!({"app_id": app}));
     assert_eq!((&begun["total_records"], &begun["sessions"][0]["sessionId"]), (&json!(1), &json!(session)));
     let resumed = browser.ask("incomplete-form", json!({"session_id": session}));
+    let figures = server.get("/metrics", &[]);
+    let figures = figures.text();
+    assert!(figures.contains("bolster_webapps_sessions 1\n"), "{figures}");
+    assert!(figures.contains("bolster_webapps_session_lookups_total{result=\"miss\"} 1\n"), "{figures}");
     assert_eq!(resumed["tree"][1]["answer"], 38.5);
 
     let bad = submit(&browser, &session, "99");
