@@ -18,3 +18,4 @@ mod restore;
 mod search;
 mod signed;
 mod web_apps;
+mod web_search;

@@ -11,7 +11,7 @@ const PATIENT: &str = "<create><case_type>patient</case_type><case_name>Ada</cas
                        </create><update><age>30</age></update>";
 
 /// A patient of an owner.
-fn patient(server: &Server, id: &str, owner: &str) {
+pub fn patient(server: &Server, id: &str, owner: &str) {
     let block = format!(
         "<case xmlns=\"http://commcarehq.org/case/transaction/v2\" case_id=\"{id}\" user_id=\"u\" \
          date_modified=\"2026-05-02T08:00:00Z\">{}</case>",
@@ -20,7 +20,7 @@ fn patient(server: &Server, id: &str, owner: &str) {
     assert_eq!(server.submit(&api_tests::forms::form_with(&format!("make-{id}"), &block)).status, 201);
 }
 
-fn entities(screen: &Value) -> Vec<&str> {
+pub fn entities(screen: &Value) -> Vec<&str> {
     screen["entities"].as_array().into_iter().flatten().filter_map(|e| e["id"].as_str()).collect()
 }
 
