@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::context::{Host, NoHost};
 use crate::names::{Name, Names};
@@ -52,6 +56,55 @@ struct Edge {
     relationship: u32,
 }
 
+/// Cases after which the number of texts is guessed.
+const SAMPLE: usize = 256;
+
+/// Distinct texts by number; number 0 is "absent".
+struct Texts {
+    texts: Vec<Box<str>>,
+    numbers: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        let texts = vec![Box::default()];
+        Texts { texts, numbers: HashTable::new(), hasher: foldhash::fast::RandomState::default() }
+    }
+}
+
+impl Texts {
+    fn text(&self, number: u32) -> &str {
+        &self.texts[number as usize]
+    }
+
+    fn get(&self, text: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(text);
+        self.numbers.find(hash, |number| self.text(*number) == text).copied()
+    }
+
+    fn intern(&mut self, text: &str) -> u32 {
+        let Texts { texts, numbers, hasher } = self;
+        let same = |number: &u32| &*texts[*number as usize] == text;
+        let rehash = |number: &u32| hasher.hash_one(&*texts[*number as usize]);
+        match numbers.entry(hasher.hash_one(text), same, rehash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let number = texts.len() as u32;
+                place.insert(number);
+                texts.push(text.into());
+                number
+            }
+        }
+    }
+
+    fn reserve(&mut self, more: usize) {
+        let Texts { texts, numbers, hasher } = self;
+        numbers.reserve(more, |number| hasher.hash_one(&*texts[*number as usize]));
+        texts.reserve(more);
+    }
+}
+
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 type Rows = Map<u32, Vec<u32>>;
 
@@ -67,9 +120,7 @@ const ASK: u64 = 0x7ff8_0000_0000_0001;
 /// was compared as a number.
 pub struct CaseSnapshot {
     names: Names,
-    /// Distinct texts; number 0 is "absent".
-    texts: Vec<Arc<str>>,
-    by_text: Map<Arc<str>, u32>,
+    texts: Texts,
     rows: usize,
     attributes: [Vec<u32>; 7],
     attribute_names: [Name; 7],
@@ -115,16 +166,15 @@ fn parts(node: NodeId) -> (u64, usize, usize) {
 impl CaseSnapshot {
     /// Builds a snapshot. Cases keep the order they come in.
     pub fn new(names: &Names, cases: impl IntoIterator<Item = CaseRecord>) -> Self {
-        Self::of(names, cases.into_iter().map(Cow::Owned))
+        Self::of(names, 0, cases.into_iter().map(Cow::Owned))
     }
 
-    /// Builds a snapshot of cases that are held elsewhere.
-    pub fn of<'c>(names: &Names, cases: impl Iterator<Item = Cow<'c, CaseRecord>>) -> Self {
+    /// Builds a snapshot of cases that are held elsewhere, about as many as `expected`.
+    pub fn of<'c>(names: &Names, expected: usize, cases: impl Iterator<Item = Cow<'c, CaseRecord>>) -> Self {
         let name = |text: &str| names.intern(text);
         let mut snapshot = CaseSnapshot {
             names: names.clone(),
-            texts: vec!["".into()],
-            by_text: Map::default(),
+            texts: Texts::default(),
             rows: 0,
             attributes: Default::default(),
             attribute_names: ATTRIBUTES.map(name),
@@ -149,6 +199,10 @@ impl CaseSnapshot {
         let mut order = Vec::new();
         for case in cases {
             snapshot.push(&case, &mut order);
+            if snapshot.rows == SAMPLE && expected > SAMPLE {
+                // The rest will be about like these.
+                snapshot.texts.reserve(snapshot.texts.texts.len() * (expected / SAMPLE));
+            }
         }
         let rows = snapshot.rows;
         for column in &mut snapshot.columns {
@@ -169,17 +223,6 @@ impl CaseSnapshot {
         self.rows == 0
     }
 
-    fn text(&mut self, text: &str) -> u32 {
-        if let Some(&id) = self.by_text.get(text) {
-            return id;
-        }
-        let id = self.texts.len() as u32;
-        let text: Arc<str> = text.into();
-        self.texts.push(text.clone());
-        self.by_text.insert(text, id);
-        id
-    }
-
     fn push(&mut self, case: &CaseRecord, order: &mut Vec<(String, u32)>) {
         let row = self.rows;
         self.rows += 1;
@@ -187,7 +230,7 @@ impl CaseSnapshot {
         let own = [Some(&*case.case_id), Some(&case.case_type), Some(status), Some(&case.owner_id)];
         let optional = [case.external_id.as_deref(), case.category.as_deref(), case.state.as_deref()];
         for (at, value) in own.into_iter().chain(optional).enumerate() {
-            let value = value.map_or(ABSENT, |text| self.text(text));
+            let value = value.map_or(ABSENT, |text| self.texts.intern(text));
             self.attributes[at].push(value);
         }
         self.dates[0].push(case.date_opened);
@@ -205,7 +248,7 @@ impl CaseSnapshot {
                     column
                 }
             };
-            let value = self.text(value);
+            let value = self.texts.intern(value);
             let column = &mut self.columns[column as usize];
             column.resize(row, ABSENT);
             column.push(value);
@@ -213,15 +256,15 @@ impl CaseSnapshot {
         for (name, target, case_type, relationship) in &case.indices {
             let edge = Edge {
                 name: self.names.intern(name),
-                target: self.text(target),
-                case_type: self.text(case_type),
-                relationship: self.text(relationship),
+                target: self.texts.intern(target),
+                case_type: self.texts.intern(case_type),
+                relationship: self.texts.intern(relationship),
             };
             self.edges.push(edge);
         }
         self.edges_from.push(self.edges.len() as u32);
         for (name, source) in &case.attachments {
-            let entry = (row as u32, self.names.intern(name), self.text(source));
+            let entry = (row as u32, self.names.intern(name), self.texts.intern(source));
             self.attachments.push(entry);
         }
     }
@@ -242,7 +285,7 @@ impl CaseSnapshot {
     fn numbers_of(&self, column: u32) -> &[f64] {
         self.numbers[column as usize].get_or_init(|| {
             let number = |&text: &u32| {
-                let text = &*self.texts[text as usize];
+                let text = self.texts.text(text);
                 let n = text_to_number(text, &NoHost);
                 let day = !n.is_nan() && text.trim_start_matches(|c: char| c <= ' ').find('-') > Some(0);
                 if day { f64::from_bits(ASK) } else { n }
@@ -454,7 +497,7 @@ impl DataSource for CaseSnapshot {
             FILE => self.attachments[self.files_of(row).start + sub].2,
             _ => return NodeValue::Empty,
         };
-        NodeValue::Text(&self.texts[text as usize])
+        NodeValue::Text(self.texts.text(text))
     }
 
     fn has_path(&self, steps: &[(Option<Name>, bool)]) -> bool {
@@ -495,7 +538,7 @@ impl DataSource for CaseSnapshot {
     }
 
     fn lookup(&self, _node: NodeId, column: u32, text: &str, out: &mut NodeList) {
-        let known = self.by_text.get(text).copied();
+        let known = self.texts.get(text);
         let found: &[u32] = match (column.checked_sub(16), known) {
             (None, known) => {
                 let rows = self.rows_with(column as usize);
@@ -519,12 +562,12 @@ impl DataSource for CaseSnapshot {
     fn column_is(&self, candidate: NodeId, column: u32, text: &str) -> bool {
         let (_, row, _) = parts(candidate);
         match column.checked_sub(16) {
-            None => &*self.texts[self.attributes[column as usize][row] as usize] == text,
+            None => self.texts.text(self.attributes[column as usize][row]) == text,
             Some(name) => {
                 !text.is_empty()
                     && self.edges[self.edges_of(row)]
                         .iter()
-                        .any(|e| e.name.0 == name && &*self.texts[e.target as usize] == text)
+                        .any(|e| e.name.0 == name && self.texts.text(e.target) == text)
             }
         }
     }
@@ -546,7 +589,7 @@ impl DataSource for CaseSnapshot {
             let row = parts(*node).1;
             let number = numbers[row];
             if number.to_bits() == ASK {
-                let text = &*self.texts[self.columns[column as usize][row] as usize];
+                let text = self.texts.text(self.columns[column as usize][row]);
                 return test(text_to_number(text, host));
             }
             test(number)
@@ -557,7 +600,7 @@ impl DataSource for CaseSnapshot {
         if column == NO_COLUMN {
             return found.retain(|_| text.is_empty() == same);
         }
-        let known = self.by_text.get(text).copied();
+        let known = self.texts.get(text);
         let column = &self.columns[column as usize];
         found.retain(|node| {
             let held = column[parts(*node).1];

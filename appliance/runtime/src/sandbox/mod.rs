@@ -140,7 +140,7 @@ impl UserData for Sandbox {
             // Closed cases come first: clients have always read cases by an index of their state.
             let in_state = |closed| self.cases.iter().filter(move |case| case.closed == closed);
             let cases = in_state(true).chain(in_state(false)).map(|case| shown(case));
-            Arc::new(CaseSnapshot::of(&self.names, cases))
+            Arc::new(CaseSnapshot::of(&self.names, self.cases.len(), cases))
         };
         self.snapshot.get_or_init(build).clone()
     }
