@@ -134,6 +134,9 @@ impl<'x> Env<'x> {
         node: Option<NodeRef<'_>>,
         variables: &Variables,
     ) -> Result<String, Error> {
+        if let Some(text) = node.and_then(|node| expr.child_text(node)) {
+            return Ok(text.to_owned());
+        }
         self.eval(expr, node, variables, |value, context| Ok(value.to_text(context)?.into_owned()))
     }
 

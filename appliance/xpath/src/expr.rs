@@ -1,13 +1,14 @@
 //! Compiled expressions.
 
-use crate::ast::{Ast, Kind};
+use crate::ast::{Ast, Kind, Start, Step};
 use crate::context::{Context, Limits};
 use crate::error::Error;
 use crate::eval::Evaluator;
 use crate::names::{Name, Names};
 use crate::parser;
 use crate::references;
-use crate::value::{Nodeset, Value};
+use crate::source::NodeValue;
+use crate::value::{NodeRef, Nodeset, Value};
 
 /// One level of a [`PathRef`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +88,22 @@ impl Expr {
     /// Evaluates to text.
     pub fn evaluate_text<'a>(&'a self, context: &Context<'a>) -> Result<String, Error> {
         Ok(self.evaluate(context)?.to_text(context)?.into_owned())
+    }
+
+    /// The text at a node, if the expression is the name of a child, there is one of it, and it holds text: what most
+    /// columns of lists are. `None` says nothing: evaluate.
+    pub fn child_text<'a>(&self, node: NodeRef<'a>) -> Option<&'a str> {
+        let Kind::Path(path) = &self.ast.kind else { return None };
+        let [Step { name: Some(name), attribute: false, predicates }] = &path.steps[..] else { return None };
+        if !matches!(path.start, Start::Context) || path.up != 0 || !predicates.is_empty() {
+            return None;
+        }
+        let names = node.source.names();
+        let name = if names.same(&self.names) { *name } else { names.translated(*name, &self.names)? };
+        match node.source.value(node.source.only_child(node.node, name)?) {
+            NodeValue::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Evaluates to one value, never a nodeset.

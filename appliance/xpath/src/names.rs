@@ -54,6 +54,12 @@ impl Names {
         table.texts.get(name.0 as usize).cloned().unwrap_or_else(|| "".into())
     }
 
+    /// The id that a name of another table has here.
+    pub fn translated(&self, name: Name, other: &Names) -> Option<Name> {
+        // One lock after the other: two tables may ask each other at once.
+        self.get(&other.text(name))
+    }
+
     /// Whether both handles mean the same table.
     pub fn same(&self, other: &Names) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -260,7 +260,7 @@ impl<'a> Evaluator<'_, 'a> {
         if source.names().same(self.names) {
             return name;
         }
-        source.names().get(&self.names.text(name)).unwrap_or(NOWHERE)
+        source.names().translated(name, self.names).unwrap_or(NOWHERE)
     }
 
     #[allow(clippy::too_many_arguments)]

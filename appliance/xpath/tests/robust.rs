@@ -2,7 +2,7 @@
 
 use bolster_xpath::{
     CaseRecord, CaseSnapshot, Code, Context, DataSource, Datum, Expr, Instances, Limits, Names, NoHost,
-    Resolved, Tree, Value,
+    NodeRef, Resolved, Tree, Value,
 };
 
 /// A small generator of reproducible noise.
@@ -377,4 +377,30 @@ fn siblings_that_are_passed_are_paid_for() {
     tree.remove(children[15_999]);
     let context = Context::new(Some(&tree as &dyn DataSource), &bolster_xpath::NoInstances, &NoHost);
     assert!(sum.evaluate_number(&context).is_err(), "the path is gone");
+}
+
+#[test]
+fn a_column_says_what_the_expression_says() {
+    let names = Names::new();
+    for own in [names.clone(), Names::new()] {
+        let snapshot = cases(&own, 60);
+        let instances = One(&snapshot);
+        let mut quick = 0;
+        for text in
+            ["age", "ward", "case_name", "date_opened", "index", "none", "@case_id", "age[1]", "./age"]
+        {
+            let expr = Expr::parse(text, &names).unwrap();
+            for row in 0..60 {
+                let node = snapshot.child_at(snapshot.root(), own.get("case").unwrap(), row).unwrap();
+                let node = NodeRef { instance: None, source: &snapshot, node };
+                let mut context = Context::new(None, &instances, &NoHost);
+                context.node = Some(node);
+                if let Some(column) = expr.child_text(node) {
+                    assert_eq!(column, expr.evaluate_text(&context).unwrap(), "{text} of {row}");
+                    quick += 1;
+                }
+            }
+        }
+        assert!(quick > 150, "{quick}");
+    }
 }

@@ -156,7 +156,7 @@ impl Maker<'_> {
             for at in 0..self.detail.fields.len() {
                 let found = match self.detail.lazy {
                     true => has(&self.sort(row, at)?.unwrap_or_default().to_lowercase(), term),
-                    false => has(&normalize(self.cell(row, at)?.text()), term),
+                    false => has_normalized(self.cell(row, at)?.text(), term),
                 };
                 if found {
                     continue 'terms;
@@ -214,6 +214,18 @@ impl Maker<'_> {
             }
         }
         Ok(Ordering::Equal)
+    }
+}
+
+/// Whether a text without accents and in lower case has a term.
+fn has_normalized(text: &str, term: &str) -> bool {
+    if !text.is_ascii() {
+        return has(&normalize(text), term);
+    }
+    let (text, term) = (text.as_bytes(), term.as_bytes());
+    match term.len() {
+        0 => !text.is_empty(),
+        length => text.windows(length).any(|part| part.eq_ignore_ascii_case(term)),
     }
 }
 
