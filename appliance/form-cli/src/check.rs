@@ -8,16 +8,9 @@ use serde_json::{Value as Json, json};
 
 use crate::{CheckCommand, Error, read};
 
-fn severity(diagnostic: &Diagnostic) -> &'static str {
-    match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
-}
-
 fn as_json(diagnostic: &Diagnostic) -> Json {
     json!({
-        "severity": severity(diagnostic),
+        "severity": diagnostic.severity.as_str(),
         "code": diagnostic.problem.as_str(),
         "message": diagnostic.message,
         "line": diagnostic.line,
@@ -64,7 +57,7 @@ pub fn check(
                 line => format!("{file}:{line}:{}", diagnostic.column),
             };
             let code = diagnostic.problem.as_str();
-            writeln!(out, "{place}: {}[{code}]: {diagnostic}", severity(diagnostic))?;
+            writeln!(out, "{place}: {}[{code}]: {diagnostic}", diagnostic.severity.as_str())?;
             if let Some(label) = &diagnostic.label {
                 writeln!(out, "    question: {label}")?;
             }

@@ -37,11 +37,7 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(f, "{}: {severity}[{}]: {}", self.place, self.code, self.message)
+        write!(f, "{}: {}[{}]: {}", self.place, self.severity.as_str(), self.code, self.message)
     }
 }
 

@@ -269,7 +269,7 @@ fn app_check(file: &Path, strict: bool, json: bool) -> Result<bool> {
         let list: Vec<Value> = findings
             .iter()
             .map(|f| {
-                let severity = if f.severity == Severity::Error { "error" } else { "warning" };
+                let severity = f.severity.as_str();
                 json!({"severity": severity, "code": f.code, "place": f.place, "message": f.message})
             })
             .collect();

@@ -94,10 +94,10 @@ fn bad(text: impl Into<String>) -> UnpackError {
 /// Stores every file of a package as a blob. Files come back sorted by path; nothing is referred to yet.
 pub(super) fn unpack(
     blobs: &Blobs,
-    mut source: impl Read + Seek,
+    source: impl Read + Seek,
     limits: &PackageLimits,
 ) -> Result<UnpackedFiles, UnpackError> {
-    let (mut archive, package_bytes) = opened(&mut source, limits)?;
+    let (mut archive, package_bytes) = opened(source, limits)?;
     let names = names(&mut archive, limits)?;
     let budget = limits.free_bytes.max(package_bytes.saturating_mul(limits.ratio)).min(limits.total_bytes);
     let mut left = budget;
@@ -129,11 +129,9 @@ struct PackageFile<R> {
 }
 
 impl<R: Read + Seek> PackageFile<R> {
-    fn open(mut source: R, limits: &PackageLimits) -> Result<Self, String> {
+    fn open(source: R, limits: &PackageLimits) -> Result<Self, String> {
         let told = |error: UnpackError| error.to_string();
-        opened(&mut source, limits).map_err(told)?;
-        source.seek(SeekFrom::Start(0)).map_err(|error| told(UnpackError::Read(error)))?;
-        let mut archive = ZipArchive::new(source).map_err(|error| told(zip_error("it", error)))?;
+        let (mut archive, _) = opened(source, limits).map_err(told)?;
         let names = names(&mut archive, limits).map_err(told)?;
         let files = names.into_iter().map(|(index, path)| (path, index)).collect();
         Ok(Self { archive: RefCell::new(archive), files, file_bytes: limits.file_bytes })
@@ -151,15 +149,15 @@ impl<R: Read + Seek> bolster_runtime::Files for PackageFile<R> {
 }
 
 /// An archive in which nothing is hidden, and the bytes of the package.
-fn opened<'s, R: Read + Seek>(
-    source: &'s mut R,
+fn opened<R: Read + Seek>(
+    mut source: R,
     limits: &PackageLimits,
-) -> Result<(ZipArchive<&'s mut R>, u64), UnpackError> {
+) -> Result<(ZipArchive<R>, u64), UnpackError> {
     let package_bytes = source.seek(SeekFrom::End(0)).map_err(UnpackError::Read)?;
     if package_bytes > limits.package_bytes {
         return Err(bad(format!("it is larger than {} bytes", limits.package_bytes)));
     }
-    let promised = entry_count(source, package_bytes)?;
+    let promised = entry_count(&mut source, package_bytes)?;
     if promised > limits.files {
         return Err(bad(format!("it holds more than {} files", limits.files)));
     }

@@ -203,10 +203,9 @@ impl Drafts {
     /// Forgets the draft of an owner that was written longest ago, if there are as many as there may be.
     fn make_room(&self, shelf: &str, folder: &str) -> io::Result<()> {
         let unknown: Vec<String> = self.with_places(|places| {
-            let (drafts, mut unknown) = (places.of(shelf, folder), Vec::new());
-            let count =
-                drafts.filter(|(id, d)| d.written.is_some() || (unknown.push(id.to_string()), false).1);
-            if count.count() + unknown.len() < DRAFTS_MAX { Vec::new() } else { unknown }
+            let full = places.of(shelf, folder).count() >= DRAFTS_MAX;
+            let unknown = places.of(shelf, folder).filter(|(_, draft)| full && draft.written.is_none());
+            unknown.map(|(id, _)| id.clone()).collect()
         })?;
         // What was there before this process: the disk knows.
         for id in unknown {
